@@ -1,0 +1,1 @@
+"""Instar learns from examples: it builds, trains and honestly examines the neural network that fits them."""

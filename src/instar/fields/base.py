@@ -1,0 +1,145 @@
+"""What a kind and a field are. A new kind is one new file beside this one, or in a plug-in.
+
+The life of a column:
+
+    sniff ── which kind is it? ──► survey ── what `read` must know (a picture's size), from headers
+      read ── content to arrays, costly, once, no statistics fitted on rows ──► the store
+      fit ── on training rows only ──► Field, frozen
+      Field.prepare ── arrays to tensors, cheap, at every gather ──► network
+      Field.decode ── a network's answer to values ; Field.show ── a value to a View
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from instar.registry import Registry
+from instar.settings import Settings
+from instar.shapes import Answer, Shape, View
+from instar.sources import Column
+
+if TYPE_CHECKING:
+    import torch
+
+State = tuple[dict[str, Any], dict[str, np.ndarray]]
+Prepared = dict[str, "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that could not be read: its row within the chunk, and why, in a phrase that quotes the content."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What `read` makes of n values; every array has n rows, a fixed dtype and fixed further axes.
+
+    values: (n, ...) the content; anything where absent.
+    present: (n,) bool, False where the value is missing or could not be read.
+    digests: (n,) uint64, a hash of the content as it came, the same for equal content whatever the kind, the
+        settings, the machine and the version; `instar.fields.digest` makes it.
+    texts: for kinds whose values stand for words: what each new number in ``values`` stands for.
+    problems: what could not be read.
+    """
+
+    values: np.ndarray
+    present: np.ndarray
+    digests: np.ndarray
+    texts: Mapping[int, str] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Field(ABC):
+    """One fitted field of the record, frozen. It is an input, a target, or (in a correction) both.
+
+    ``name`` is the column's; ``shape`` says what `prepare` gives a network, ``answer`` what a head must answer; one
+    of the two is None.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    shape: Shape | None
+    answer: Answer | None
+
+    @abstractmethod
+    def prepare(self, arrays: Arrays) -> Prepared:
+        """Apply what was fitted. Cheap: it runs at every gather.
+
+        An input of shape Vector gives ``numbers`` (n, width) float32 and/or ``codes`` (n, codes) int64; of shape Grid
+        ``grid`` (n, channels, *extent) float32 and ``present`` (n,) bool; a target gives ``target``
+        as `instar.shapes` says.
+        """
+
+    def augment(self, prepared: Prepared, generator: torch.Generator) -> Prepared:
+        """A varied copy of a training batch, every draw from ``generator``; nothing is varied by default."""
+        return prepared
+
+    def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
+        """Values, in the column's own terms, of a head's answers (n, ...). Only of a target."""
+        raise TypeError(f"a field of kind {self.kind} is no target")
+
+    @abstractmethod
+    def show(self, arrays: Arrays, row: int) -> View:
+        """One read value as a View, so that no page or report needs code per kind."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """Everything fitted, as JSON and arrays."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
+        """The field whose `state` this is. Raises ValueError or KeyError where it is none: the folder is hostile."""
+
+    def describe(self) -> str:
+        """What the field found, in a phrase for the report: ``12 classes, the largest 'red'``."""
+        return ""
+
+
+class Kind(ABC):
+    """One kind of content. Kinds have no state; the registry holds one instance of each."""
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    Settings: ClassVar[type[Settings]] = Settings
+    can_be_target: ClassVar[bool] = False
+
+    @abstractmethod
+    def sniff(self, sample: Column, *, target: bool = False) -> float:
+        """How sure it is, from 0 to 1, that a column of which ``sample`` is spread over the whole is of this kind."""
+
+    @abstractmethod
+    def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
+        """A tiny honest column of this kind, for contract tests and examples, some values missing."""
+
+    def survey(self, sample: Column, settings: Settings) -> dict[str, Any]:
+        """What `read` has to know, as JSON, from headers alone (a picture's size, a recording's rate)."""
+        return {}
+
+    @abstractmethod
+    def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
+        """Content to arrays. ``plan`` is what `survey` gave. Reads each row alone, with nothing fitted on others."""
+
+    @abstractmethod
+    def fit(
+        self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
+    ) -> Field:
+        """Learn from training rows, in bounded memory. ``texts`` of every chunk hold all words of the column."""
+
+    @abstractmethod
+    def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
+        """The fitted field whose `state` this is."""
+
+
+kinds: Registry[Kind] = Registry("kind", "instar.fields")

@@ -1,0 +1,94 @@
+"""The small frozen types that everything else speaks in: three shapes in, a closed set of answers out.
+
+Networks know these and never kinds. A shape says what a prepared input looks like as tensors (B is the batch):
+
+======== ================================================================================
+shape     tensors
+======== ================================================================================
+Vector    ``numbers`` (B, width) float32 and ``codes`` (B, len(cardinalities)) int64
+Grid      (B, channels, *extent) float32, and ``present`` (B,) bool
+======== ================================================================================
+
+and an answer what a target looks like, and what a head gives back:
+
+======== ========================================== =========================================
+answer    target                                     head's answer
+======== ========================================== =========================================
+Choice    (B,) int64, -1 where missing                (B, classes) float32 probabilities
+Amounts   (B, width) float32, NaN where missing       (B, width) float32, in the field's scale
+======== ========================================== =========================================
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A flat row: ``width`` numbers, and one code per entry of ``cardinalities``.
+
+    A code lies in ``range(cardinality)``; 0 is the place of missing values and 1 that of unseen ones.
+    """
+
+    width: int = 0
+    cardinalities: tuple[int, ...] = ()
+
+    def __add__(self, other: Vector) -> Vector:
+        return Vector(self.width + other.width, self.cardinalities + other.cardinalities)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers with neighbours along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``."""
+
+    channels: int
+    extent: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers one example holds."""
+        return self.channels * math.prod(self.extent)
+
+
+Shape = Vector | Grid
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One class out of ``classes``; ``counts`` are their numbers of training rows, for priors and class weights."""
+
+    counts: tuple[int, ...]
+
+    @property
+    def classes(self) -> int:
+        return len(self.counts)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """``width`` numbers, scaled by their field to mean 0 and variance 1 on training rows."""
+
+    width: int = 1
+
+
+Answer = Choice | Amounts
+
+
+@dataclass(frozen=True)
+class Text:
+    """A value that is shown as words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A value that is shown as a picture: ``png`` is the encoded file."""
+
+    png: bytes
+    text: str = ""
+
+
+View = Text | Picture
