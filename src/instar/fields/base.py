@@ -112,7 +112,7 @@ class Kind(ABC):
 
     name: ClassVar[str]
     meaning: ClassVar[str]
-    Settings: ClassVar[type[Settings]] = Settings
+    settings: ClassVar[type[Settings]] = Settings
     can_be_target: ClassVar[bool] = False
 
     @abstractmethod
