@@ -1,0 +1,144 @@
+"""Metrics agree with scikit-learn's, and their intervals with what resampling rows would give."""
+
+import json
+
+import numpy as np
+import pytest
+import sklearn.metrics as reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from instar.metrics import METRICS, better, main_metric, measure, wilson
+from instar.shapes import Amounts, Choice
+
+
+def choice(generator, rows, classes, digits=None):
+    truth = generator.integers(0, classes, rows)
+    scores = generator.normal(size=(rows, classes))
+    scores[np.arange(rows), truth] += 1
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    if digits is not None:  # many ties
+        probabilities = np.round(probabilities, digits) + 1e-9
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+    counts = np.bincount(truth, minlength=classes)
+    return Choice(tuple(int(count) for count in counts)), truth, probabilities
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(60, 400), classes=st.integers(2, 6), digits=st.sampled_from([None, 1])
+)
+def test_a_choice_is_measured_as_scikit_learn_does(seed, rows, classes, digits):
+    answer, truth, p = choice(np.random.default_rng(seed), rows, classes, digits)
+    scores = {name: score.value for name, score in measure(answer, truth, p, resamples=20).items()}
+    said, every = p.argmax(axis=1), list(range(classes))
+    expected = {
+        "accuracy": reference.accuracy_score(truth, said),
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, said),
+        "macro_f1": reference.f1_score(truth, said, average="macro"),
+        "log_loss": reference.log_loss(truth, p, labels=every),
+        "brier": reference.brier_score_loss(truth, p, labels=every),
+    }
+    if classes == 2:
+        rarer = int(answer.counts[1] <= answer.counts[0])
+        expected["roc_auc"] = reference.roc_auc_score(truth == rarer, p[:, rarer])
+        expected["average_precision"] = reference.average_precision_score(truth == rarer, p[:, rarer])
+    else:
+        expected["roc_auc"] = reference.roc_auc_score(truth, p, multi_class="ovr", labels=every)
+        expected["average_precision"] = reference.average_precision_score(np.eye(classes)[truth], p)
+    assert scores == pytest.approx(expected, rel=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(20, 300), width=st.integers(1, 3), offset=st.sampled_from([0, 1e6])
+)
+def test_amounts_are_measured_as_scikit_learn_does(seed, rows, width, offset):
+    generator = np.random.default_rng(seed)
+    truth = generator.normal(size=(rows, width)) + offset
+    prediction = truth + generator.normal(size=(rows, width))
+    scores = {name: score.value for name, score in measure(Amounts(width), truth, prediction, resamples=20).items()}
+    assert scores == pytest.approx(
+        {
+            "r2": reference.r2_score(truth, prediction),
+            "mae": reference.mean_absolute_error(truth, prediction),
+            "rmse": reference.root_mean_squared_error(truth, prediction),
+        },
+        rel=1e-6,
+    )
+
+
+def test_the_interval_is_that_of_resampled_rows():
+    generator = np.random.default_rng(0)
+    answer, truth, p = choice(generator, 300, 3)
+    scores = measure(answer, truth, p)
+    draws = [generator.integers(0, 300, 300) for _ in range(600)]
+    ordinary = {
+        "accuracy": [reference.accuracy_score(truth[d], p[d].argmax(1)) for d in draws],
+        "macro_f1": [reference.f1_score(truth[d], p[d].argmax(1), average="macro") for d in draws],
+        "roc_auc": [reference.roc_auc_score(truth[d], p[d], multi_class="ovr") for d in draws],
+    }
+    for name, values in ordinary.items():
+        low, high = np.quantile(values, (0.025, 0.975))
+        assert scores[name].low == pytest.approx(low, abs=0.15 * (high - low))
+        assert scores[name].high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def test_many_rows_have_the_width_that_theory_says():
+    generator = np.random.default_rng(1)
+    answer, truth, p = choice(generator, 400_000, 2)
+    scores = measure(answer, truth, p)
+    accuracy = scores["accuracy"]
+    standard_error = np.sqrt(accuracy.value * (1 - accuracy.value) / 400_000)
+    assert accuracy.high - accuracy.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+    small = measure(answer, truth[:4000], p[:4000])
+    for name in METRICS:
+        if name in scores:
+            ratio = (scores[name].high - scores[name].low) / (small[name].high - small[name].low)
+            assert ratio == pytest.approx(0.1, rel=0.25), name
+
+
+@pytest.mark.parametrize("answer", [Choice((10, 10)), Amounts(1)])
+def test_no_score_below_twenty_rows(answer):
+    truth = np.zeros((19, 1)) if isinstance(answer, Amounts) else np.arange(19) % 2
+    assert measure(answer, truth, np.full((19, 2 if isinstance(answer, Choice) else 1), 0.5)) == {}
+    assert measure(answer, truth[:0], np.empty((0, 2 if isinstance(answer, Choice) else 1))) == {}
+
+
+def test_what_is_not_defined_is_left_out():
+    one_class = measure(Choice((5, 5)), np.zeros(30, int), np.tile([0.7, 0.3], (30, 1)))
+    assert "roc_auc" not in one_class and "average_precision" not in one_class
+    assert one_class["accuracy"].value == 1 and one_class["accuracy"].low < 0.9
+    constant = measure(Amounts(1), np.full((30, 1), 0.1), np.ones((30, 1)))
+    assert set(constant) == {"mae", "rmse"}
+    assert measure(Amounts(1), np.arange(30.0), np.full(30, np.nan)) == {}
+
+
+def test_missing_truth_is_left_out():
+    answer, truth, p = choice(np.random.default_rng(2), 100, 2)
+    holed = np.where(np.arange(100) < 40, -1, truth)
+    assert measure(answer, holed, p) == measure(answer, truth[40:], p[40:])
+    amounts = np.arange(100.0)
+    amounts[:10] = np.nan
+    assert measure(Amounts(1), amounts, amounts * 0.9)["mae"].rows == 90
+
+
+def test_every_interval_holds_its_value_and_repeats():
+    answer, truth, p = choice(np.random.default_rng(3), 50, 4)
+    scores = measure(answer, truth, p, seed=5)
+    assert scores == measure(answer, truth, p, seed=5) != measure(answer, truth, p, seed=6)
+    assert all(score.low <= score.value <= score.high for score in scores.values())
+    assert next(iter(scores)) == main_metric(answer)
+    json.dumps({name: score.to_json() for name, score in scores.items()}, allow_nan=False)
+    assert dict(scores["accuracy"]) == scores["accuracy"].to_json()
+
+
+def test_scores_that_are_no_probabilities_have_no_log_loss():
+    answer, truth, p = choice(np.random.default_rng(4), 80, 3)
+    scores = measure(answer, truth, np.log(p), probabilities=False)
+    assert "log_loss" not in scores and "brier" not in scores and "roc_auc" in scores
+
+
+def test_direction_and_wilson():
+    assert better("accuracy", 0.9, 0.8) and better("mae", 1, 2) and not better("r2", 0.1, 0.1)
+    assert wilson(1.0, 20)[0] == pytest.approx(0.8389, abs=1e-3)
