@@ -10,15 +10,15 @@ A chunk holds columns of equal length. A column is one of three things, and a ki
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from instar.errors import SourceError
+from instar.errors import ColumnError, SourceError, did_you_mean
 from instar.registry import Registry
 
 
@@ -68,6 +68,16 @@ def take(column: Column, rows: np.ndarray) -> Column:
     return column.gather(rows) if isinstance(column, pl.Series) else column[rows]
 
 
+def join(parts: Sequence[Column]) -> Column:
+    """The parts of one column below each other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, FileColumn):
+        return FileColumn([file for part in parts for file in part.files])  # type: ignore[union-attr]
+    return pl.concat(parts) if isinstance(first, pl.Series) else np.concatenate(parts)  # type: ignore[type-var,arg-type]
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A stretch of consecutive records.
@@ -82,6 +92,10 @@ class Chunk:
     def __len__(self) -> int:
         return next((len(column) for column in self.columns.values()), 0)
 
+    def take(self, rows: np.ndarray) -> Chunk:
+        """The ``rows`` (integers, counted within the chunk) as a chunk of their own, which starts at 0."""
+        return Chunk(0, {name: take(column, rows) for name, column in self.columns.items()})
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -92,6 +106,8 @@ class Schema:
     target: the column that the source itself says is the answer (a folder per class, an example set), if any.
     given_split: the column whose cells say ``train``, ``validation`` or ``test``, if the source has one.
     kinds: kinds that the source is certain of, by column, for example of an example set.
+    nameless: columns whose names the source made up, because what was given has none (``file``, ``input``);
+        `instar.sources.matching.match` gives them the name that a model expects.
     """
 
     columns: tuple[str, ...]
@@ -99,13 +115,19 @@ class Schema:
     target: str | None = None
     given_split: str | None = None
     kinds: Mapping[str, str] | None = None
+    nameless: tuple[str, ...] = ()
 
 
 class Source(ABC):
     """Where examples come from. Memory must not grow with the number of examples.
 
     ``name`` is short and fit for a folder's name (``houses``, ``digits``); ``place`` is what messages call it.
+    ``suffixes`` are those of the files that it reads, if any. Where several sources recognize the same thing, the
+    one of the highest ``precedence`` gets it, then the first by name.
     """
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    precedence: ClassVar[int] = 0
 
     name: str
     place: str
@@ -138,9 +160,12 @@ class Source(ABC):
         Only the named ``columns`` are given where they are named, and in that order.
         """
 
-    @abstractmethod
     def sample(self, rows: int) -> Chunk:
-        """About ``rows`` records, spread over the whole of the source and not only its beginning; always the same."""
+        """At most ``rows`` records, spread over the whole of the source and not only its beginning; always the same.
+
+        This one reads everything once, and keeps at most ``2 * rows`` records at a time.
+        """
+        return thin(self.chunks(), rows)
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -149,9 +174,47 @@ class Source(ABC):
         For files: of path, size and time of change; for what lies in memory: of the content.
         """
 
+    def targets(self, given: Sequence[str] = ()) -> tuple[str, ...]:
+        """The target columns: those ``given`` by name, else what the source itself says, if it says anything.
+
+        Raises ColumnError for a name that is not a column's.
+        """
+        schema = self.schema()
+        for name in given:
+            if name not in schema.columns:
+                raise ColumnError(
+                    f"There is no column called {name!r}",
+                    where=self.place,
+                    remedy=did_you_mean(name, schema.columns),
+                )
+        return tuple(given) or ((schema.target,) if schema.target is not None else ())
+
     def locate_row(self, row: int) -> str:
         """Where a person finds row number ``row`` (from 0): ``houses.csv, line 12`` or ``photos/cat/3.jpg``."""
         return f"{self.place}, row {row + 1}"
+
+
+def thin(chunks: Iterable[Chunk], rows: int) -> Chunk:
+    """At most ``rows`` records, evenly spread over all ``chunks``, however many they are; never draws at random."""
+    stride, seen, kept, count = 1, 0, [], 0
+    for chunk in chunks:
+        chosen = np.arange(-seen % stride, len(chunk), stride)
+        seen += len(chunk)
+        kept.append(chunk.take(chosen))
+        count += len(chosen)
+        while count > 2 * rows:
+            stride *= 2
+            kept = [_together(kept)]
+            kept = [kept[0].take(np.arange(0, count, 2))]
+            count = len(kept[0])
+    if not kept:
+        return Chunk(0, {})
+    whole = _together(kept)
+    return whole if count <= rows else whole.take(np.linspace(0, count - 1, rows).round().astype(np.int64))
+
+
+def _together(chunks: Sequence[Chunk]) -> Chunk:
+    return Chunk(0, {name: join([chunk.columns[name] for chunk in chunks]) for name in chunks[0].columns})
 
 
 sources: Registry[type[Source]] = Registry("source", "instar.sources")

@@ -1,0 +1,161 @@
+"""What lies in memory: data frames, numpy arrays and torch tensors, pairs (inputs, target), dictionaries of columns."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from instar.errors import SourceError
+from instar.sources.base import Column, Schema, Source, sources
+from instar.sources.columns import MemorySource, frame_columns, series_column
+
+INPUT, TARGET = "input", "target"
+
+
+@sources.register("memory")
+class InMemory(MemorySource):
+    """Frames of any library that narwhals knows, arrays, tensors, (inputs, target), or a dictionary of columns.
+
+    An array or tensor alone is the column ``input``; in a pair the second is the column ``target``, and the first may
+    also be a frame or a dictionary. An array of one axis is a column of cells, one of more has an array in each row.
+    """
+
+    @classmethod
+    def recognizes(cls, given: Any, options: Mapping[str, Any]) -> bool:
+        if isinstance(given, tuple):
+            return len(given) == 2 and not any(isinstance(each, str | os.PathLike) for each in given)
+        return isinstance(given, Mapping) or _is_frame(given) or _is_array(given)
+
+    @classmethod
+    def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
+        place = "the frame" if _is_frame(given) else "the arrays"
+        target, nameless = None, []
+        if isinstance(given, tuple):
+            columns = _columns(given[0], place)
+            target = TARGET
+            if target in columns:
+                raise SourceError(
+                    f"The inputs have a column {TARGET!r} already", where=place, remedy="Leave it out, or rename it"
+                )
+            nameless = [INPUT] if list(columns) == [INPUT] else []
+            columns[TARGET] = _column(TARGET, given[1], place)
+        else:
+            columns = _columns(given, place)
+            nameless = [INPUT] if _is_array(given) else []
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise SourceError(
+                "The columns differ in length: " + ", ".join(f"{name} has {rows}" for name, rows in lengths.items()),
+                where=place,
+                remedy="Give every column the same number of rows",
+            )
+        rows = max(lengths.values(), default=0)
+        if not rows:
+            raise SourceError("There are no rows", where=place)
+        schema = Schema(tuple(columns), rows=rows, target=target, nameless=tuple(nameless))
+        return cls("frame" if _is_frame(given) else "arrays", place, columns, schema)
+
+
+def _is_frame(given: Any) -> bool:
+    return nw.dependencies.is_into_dataframe(given) or isinstance(given, pl.LazyFrame)
+
+
+def _is_array(given: Any) -> bool:
+    return isinstance(given, np.ndarray | pl.Series) or _is_tensor(given) or nw.dependencies.is_into_series(given)
+
+
+def _is_tensor(given: Any) -> bool:
+    torch = sys.modules.get("torch")  # what is no tensor yet cannot need torch
+    return torch is not None and isinstance(given, torch.Tensor)
+
+
+def _columns(given: Any, place: str) -> dict[str, Column]:
+    if _is_frame(given):
+        return frame_columns(_to_polars(given), place)
+    if isinstance(given, Mapping):
+        return {str(name): _column(str(name), column, place) for name, column in given.items()}
+    return {INPUT: _column(INPUT, given, place)}
+
+
+def _to_polars(frame: Any) -> pl.DataFrame:
+    """The frame in polars, without pandas' index. Raises SourceError for columns of one name."""
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    narrow = nw.from_native(frame, eager_only=True)
+    names = [str(name) for name in narrow.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SourceError(f"Several columns are called {twice!r}", where="the frame", remedy="Rename them")
+    try:
+        return narrow.to_polars().rename(str)
+    except ImportError:  # pandas without pyarrow
+        return pl.DataFrame([_series(name, narrow[name].to_list()) for name in narrow.columns])
+    except Exception as failure:
+        raise SourceError(
+            f"The frame cannot be converted ({str(failure).splitlines()[0]})",
+            where="the frame",
+            remedy="Give every column cells of one type",
+        ) from failure
+
+
+def _column(name: str, given: Any, place: str) -> Column:
+    """One column of anything that holds values in a row. Raises SourceError."""
+    if isinstance(given, pl.Series):
+        return series_column(given.rename(name), place)
+    if _is_tensor(given):
+        tensor = given.detach().cpu()
+        half = tensor.is_floating_point() and tensor.itemsize < 4  # numpy does not know bfloat16
+        return array_column(name, (tensor.float() if half else tensor).numpy(), place)
+    if nw.dependencies.is_into_series(given):
+        given = nw.from_native(given, series_only=True).to_frame().to_native()
+    if _is_frame(given):
+        frame = _to_polars(given)
+        if frame.width == 1:
+            return series_column(frame.to_series().rename(name), place)
+        return array_column(name, frame.to_numpy(), place)
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        if not any(isinstance(each, Sequence | np.ndarray) and not isinstance(each, str | bytes) for each in given):
+            return series_column(_series(name, list(given)), place)
+        try:
+            given = np.asarray(given)
+        except ValueError as failure:
+            raise SourceError(
+                f"The rows of {name!r} differ in shape", where=place, remedy="Give every row the same shape"
+            ) from failure
+    if not isinstance(given, np.ndarray):
+        raise SourceError(f"Column {name!r} cannot be a {type(given).__name__}", where=place, remedy="Give an array")
+    return array_column(name, given, place)
+
+
+def array_column(name: str, array: np.ndarray, place: str) -> Column:
+    """An array of one axis as a series, of more as it is. Raises SourceError for one of no axes or not of numbers."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == 0:
+        raise SourceError(f"Array {name!r} has no rows", where=place, remedy="Give an array of one axis or more")
+    if array.ndim == 1:
+        if array.dtype.kind in "OS":
+            return series_column(_series(name, array.tolist()), place)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return _series(name, array.tolist()) if array.dtype.kind in "cV" else pl.Series(name, array)
+    if array.dtype.kind not in "biuf":
+        raise SourceError(
+            f"Array {name!r} holds {array.dtype.name} and not numbers", where=place, remedy="Convert it to numbers"
+        )
+    if 0 in array.shape[1:]:
+        raise SourceError(f"Array {name!r} has the shape {array.shape}, in which rows are empty", where=place)
+    return array
+
+
+def _series(name: Any, cells: list[Any]) -> pl.Series:
+    """Cells of any types as a series: of their own type where it is one, else of text."""
+    try:
+        return pl.Series(str(name), cells)
+    except (TypeError, pl.exceptions.PolarsError):
+        return pl.Series(str(name), [None if cell is None else str(cell) for cell in cells], dtype=pl.String)

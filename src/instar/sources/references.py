@@ -1,0 +1,77 @@
+"""Cells that name files: relative to their table's folder, and never outside it unless that is allowed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from instar.errors import SourceError
+from instar.sources.base import FileColumn, FileReference
+
+_TRIED = 64
+
+
+class References:
+    """Turns a table's cells into files.
+
+    Parameters
+    ----------
+    folder: what relative paths are relative to.
+    allow_outside: whether a cell may name a file outside ``folder``, by ``..``, an absolute path or a symbolic link.
+    """
+
+    def __init__(self, folder: Path, allow_outside: bool) -> None:
+        self.folder, self.allow_outside = folder, allow_outside
+        self._root = os.path.realpath(folder)
+        self._inside: dict[str, bool] = {}
+
+    def named_by(self, sample: pl.Series) -> bool:
+        """Whether the cells of a column name files: at least half of a few that are tried do."""
+        if sample.dtype != pl.String:
+            return False
+        cells = sample.drop_nulls().unique(maintain_order=True)
+        cells = cells.gather_every(max(1, -(-len(cells) // _TRIED)))
+        found = sum(self._is_file(cell) for cell in cells)
+        return found > 0 and 2 * found >= len(cells)
+
+    def column(self, cells: pl.Series, locate: Callable[[int], str]) -> FileColumn:
+        """The files that ``cells`` name; None where a cell is empty.
+
+        A file that is missing is found so when it is read. Raises SourceError for one outside the folder, with what
+        ``locate`` says of its row in ``cells``.
+        """
+        return FileColumn([self._file(cell, row, locate) if cell else None for row, cell in enumerate(cells)])
+
+    def _file(self, cell: str, row: int, locate: Callable[[int], str]) -> FileReference:
+        path = self.folder / cell
+        if not self.allow_outside and not self._lies_inside(path):
+            raise SourceError(
+                f"{cell!r} lies outside the table's folder",
+                where=locate(row),
+                remedy="Move the file into the folder, or allow it with --allow-outside",
+            )
+        return FileReference(cell, path=path)
+
+    def _lies_inside(self, path: Path) -> bool:
+        """Whether the file that ``path`` leads to, all symbolic links followed, lies in the folder."""
+        try:
+            if path.name in ("", ".", "..") or path.is_symlink():
+                return self._is_within(os.path.realpath(path))
+            parent = str(path.parent)
+            if parent not in self._inside:
+                self._inside[parent] = self._is_within(os.path.realpath(parent))
+        except (OSError, ValueError):
+            return False
+        return self._inside[parent]
+
+    def _is_within(self, real: str) -> bool:
+        return real == self._root or real.startswith(self._root.rstrip(os.sep) + os.sep)
+
+    def _is_file(self, cell: str) -> bool:
+        try:
+            return bool(cell) and (self.folder / cell).is_file()
+        except (OSError, ValueError):
+            return False
