@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from instar.errors import ColumnError
 from instar.registry import Registry
 from instar.settings import Settings
 from instar.shapes import Answer, Shape, View
@@ -59,6 +60,10 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.values)
 
+    def rows(self, rows: slice | np.ndarray) -> Arrays:
+        """Some of the rows, without their problems."""
+        return Arrays(self.values[rows], self.present[rows], self.digests[rows], self.texts)
+
 
 class Field(ABC):
     """One fitted field of the record, frozen. It is an input, a target, or (in a correction) both.
@@ -86,7 +91,10 @@ class Field(ABC):
         return prepared
 
     def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
-        """Values, in the column's own terms, of a head's answers (n, ...). Only of a target."""
+        """Values, in the column's own terms, of a head's answers. Only of a target.
+
+        Probabilities (n, classes) give n labels; amounts (n, width) give amounts (n, width) in the column's units.
+        """
         raise TypeError(f"a field of kind {self.kind} is no target")
 
     @abstractmethod
@@ -140,6 +148,20 @@ class Kind(ABC):
     @abstractmethod
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         """The fitted field whose `state` this is."""
+
+
+def no_values(name: str) -> ColumnError:
+    """What to raise where not one training row has a value."""
+    return ColumnError(
+        f"Column {name!r} has no values that can be read in the rows to learn from",
+        remedy="Leave the column out with --exclude, or fill it",
+    )
+
+
+def quote(content: object) -> str:
+    """A cell's content for a message, cut where it is long."""
+    text = str(content)
+    return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
 kinds: Registry[Kind] = Registry("kind", "instar.fields")

@@ -1,0 +1,177 @@
+"""What a cell is, whatever its column's type: its canonical text or number, and the hash of that.
+
+One example has one digest everywhere. ``3``, ``3.0``, ``"3"`` and ``" 3 "`` are the number 3; ``True``, ``"True"`` and
+``"TRUE"`` are the word ``true``; a date, a datetime at midnight and their ISO texts are one text; a missing value is
+missing in whatever way it is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+
+from instar.errors import SourceError
+from instar.sources import Column, FileColumn, FileReference
+
+# Texts that stand for a missing value, once surrounding space is removed. Only the customary ways to write them:
+# "Na" may be sodium, "NONE" or "Null" a name.
+MISSING_TEXTS = (
+    "", "?", "-", "NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "null", "NULL", "None", "none",
+)  # fmt: skip
+
+MISSING = np.uint64(0x9B1D5C3A7F20E846)
+_NUMBER = np.uint64(0x6A09E667F3BCC908)
+_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|\+00:?00)?")
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def digest(column: Column) -> np.ndarray:
+    """uint64 (n,): a hash of each cell's canonical content.
+
+    Text that is a finite number hashes as its float64 value, -0.0 as 0.0; other text without surrounding space;
+    missing values (null, NaN, `MISSING_TEXTS`) as the constant `MISSING`; a row of an array as its shape and values;
+    a file as its bytes. It depends on nothing else: no type, kind, setting, machine or version.
+    """
+    if isinstance(column, FileColumn):
+        return np.array(list(in_threads(_file_digest, column.files)), np.uint64)
+    if isinstance(column, np.ndarray):
+        return _series_digest(pl.Series(column)) if column.ndim == 1 else _rows_digest(column)
+    return _series_digest(column)
+
+
+def digest_bytes(content: bytes) -> int:
+    """The digest of a file's bytes: BLAKE2b of 64 bits."""
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """A bijective scramble of uint64 values (the finalizer of SplitMix64; Steele, Lea & Flood 2014)."""
+    mixed = values.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def words(series: pl.Series) -> pl.Series:
+    """The cells as text without surrounding space, null where missing; numbers as Python writes them."""
+    texts = _texts(series).str.strip_chars()
+    return texts.set(texts.is_in(MISSING_TEXTS).fill_null(False), None)
+
+
+def parse_numbers(series: pl.Series) -> pl.Series:
+    """Float64: the cells that are numbers, NaN and infinities included, null where they are not."""
+    kind = series.dtype
+    if kind.is_numeric() and not kind.is_decimal():
+        return series.cast(pl.Float64)
+    if kind == pl.Duration:
+        return series.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if kind == pl.Boolean or kind.is_temporal():
+        return pl.Series(series.name, [None], dtype=pl.Float64).new_from_index(0, len(series))
+    texts = _texts(series)
+    numbers = texts.cast(pl.Float64, strict=False)
+    # Most cells have no space around them: only what is not yet a number is stripped.
+    rest = (numbers.is_null() & texts.is_not_null()).arg_true()
+    if len(rest):
+        numbers = numbers.scatter(rest, texts.gather(rest).str.strip_chars().cast(pl.Float64, strict=False))
+    return numbers
+
+
+def as_floats(numbers: pl.Series) -> np.ndarray:
+    """float64 (n,), a copy of one's own; NaN where null."""
+    return numbers.fill_null(np.nan).to_numpy(writable=True)
+
+
+def in_threads(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """``work`` done on each of ``tasks``, in their order, on all processors; for work that releases the interpreter."""
+    tasks = list(tasks)
+    if len(tasks) < 2:
+        yield from map(work, tasks)
+        return
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(min(available, len(tasks))) as pool:
+        yield from pool.map(work, tasks)
+
+
+def _texts(series: pl.Series) -> pl.Series:
+    """The cells as text; dates in ISO form, times of a zone in universal time."""
+    kind = series.dtype
+    if kind == pl.String:
+        return series
+    if isinstance(kind, pl.Datetime):
+        zone = "" if kind.time_zone is None else "Z"
+        universal = series if kind.time_zone is None else series.dt.convert_time_zone("UTC")
+        return universal.dt.to_string(f"%Y-%m-%dT%H:%M:%S%.f{zone}")
+    if kind == pl.Object or kind.is_nested():
+        return pl.Series(series.name, [None if cell is None else str(cell) for cell in series.to_list()], pl.String)
+    return series.cast(pl.String)
+
+
+def _series_digest(series: pl.Series) -> np.ndarray:
+    numbers = as_floats(parse_numbers(series))
+    digests = mix((numbers + 0.0).view(np.uint64) ^ _NUMBER)
+    rest = np.flatnonzero(~np.isfinite(numbers))
+    if len(rest):
+        digests[rest] = _words_digest(words(series.gather(rest)))
+    return digests
+
+
+def _words_digest(texts: pl.Series) -> np.ndarray:
+    known = texts.unique().drop_nulls()
+    hashed = pl.Series([digest_bytes(_canonical(text).encode()) for text in known], dtype=pl.UInt64)
+    return texts.replace_strict(known, hashed, default=int(MISSING), return_dtype=pl.UInt64).to_numpy(writable=True)
+
+
+def _canonical(text: str) -> str:
+    if len(text) <= 5 and text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text.lower()
+    match = _ISO_TIME.fullmatch(text) if text[:4].isdigit() else None
+    if match is None:
+        return text
+    day, minute, second, fraction, zone = match.groups(default="")
+    time = f"{minute}:{second or '00'}.{fraction}".rstrip("0").rstrip(".") if fraction else f"{minute}:{second or '00'}"
+    zone = "Z" if zone else ""
+    return day if time == "00:00:00" and not zone else f"{day}T{time}{zone}"
+
+
+def _rows_digest(rows: np.ndarray) -> np.ndarray:
+    """Rows of whole numbers from 0 to 255 hash as bytes, others as float64: their values decide, not their type."""
+    digests = np.empty(len(rows), np.uint64)
+    flat = rows.reshape(len(rows), int(np.prod(rows.shape[1:])))
+    shape = repr(rows.shape[1:]).encode()
+    step = max(1, (1 << 22) // max(1, flat.shape[1]))
+    for start in range(0, len(rows), step):
+        block = flat[start : start + step]
+        if block.dtype.kind in "bu" and block.dtype.itemsize == 1:
+            small, whole = block, np.ones(len(block), bool)
+        else:
+            with np.errstate(invalid="ignore"):
+                small = block.astype(np.uint8)
+            whole = (small == block).all(axis=1)
+        for row in np.flatnonzero(whole):
+            digests[start + row] = digest_bytes(b"bytes" + shape + small[row].tobytes())
+        others = np.flatnonzero(~whole)
+        wide = block[others].astype("<f8") + 0.0
+        wide[np.isnan(wide)] = np.nan  # one of the many bit patterns
+        for row, content in zip(others, wide, strict=True):
+            digests[start + row] = digest_bytes(b"float" + shape + content.tobytes())
+    return digests
+
+
+def _file_digest(file: FileReference | None) -> int:
+    if file is None:
+        return int(MISSING)
+    try:
+        return digest_bytes(file.read())
+    except SourceError:
+        return int(MISSING)

@@ -1,0 +1,381 @@
+"""Numbers: one a row, or a row of numbers (a matrix is one field, of the width of its rows)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from instar.errors import ColumnError
+from instar.fields._state import array, expect, whole, word
+from instar.fields._statistics import Moments, Reservoir
+from instar.fields._written import find_writing, parse
+from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values, quote
+from instar.fields.digest import as_floats, digest, parse_numbers, words
+from instar.settings import Settings, setting
+from instar.shapes import Amounts, Text, Vector
+from instar.sources import Column, FileColumn
+
+# A column of which fewer of the present cells are numbers is one of words.
+LEAST_SHARE = 0.9
+# A tenth of the ZIP codes of the United States begin with a zero.
+LEAST_SHARE_OF_CODES = 0.02
+# Quantiles of 200,000 rows are within 0.3 % of rank of the whole column's; of wide matrices fewer rows are kept.
+SAMPLED_ROWS, SAMPLED_NUMBERS = 200_000, 4_000_000
+QUANTILES = 1_000
+# Beyond this a scaled number carries no more than "far away", and float32 must hold it.
+FARTHEST = 1e6
+LARGEST_WIDTH = 1 << 24
+
+
+@dataclass(frozen=True)
+class NumberSettings(Settings):
+    """How numbers are scaled."""
+
+    scaling: str = setting(
+        "robust",
+        "how input numbers are scaled: by their middle half and smoothly bounded, by mean and spread, or by rank",
+        choices=("robust", "standard", "quantile"),
+        source="robust: RealMLP (Holzmüller, Grinsztajn & Steinwart 2024)",
+    )
+    target_scale: str = setting(
+        "linear",
+        "scale on which a target number is learned; auto takes the logarithm of positive, very skewed targets",
+        choices=("linear", "log", "auto"),
+    )
+
+
+class NumberField(Field):
+    """Numbers as an input: scaled, 0 where missing, and an indicator for each that was missing in training rows.
+
+    center, factor: (width,), what is subtracted and multiplied; a constant column has the factor 0.
+    flagged: positions of the columns that have an indicator.
+    quantiles: (levels, width), where the scaling is by rank.
+    """
+
+    kind = "number"
+    answer = None
+
+    def __init__(
+        self,
+        name: str,
+        scaling: str,
+        center: np.ndarray,
+        factor: np.ndarray,
+        flagged: np.ndarray,
+        quantiles: np.ndarray,
+    ) -> None:
+        self.name, self.scaling = name, scaling
+        self.center, self.factor, self.flagged, self.quantiles = center, factor, flagged, quantiles
+        self.shape: Vector = Vector(len(center) + len(flagged))
+
+    def prepare(self, arrays: Arrays) -> Prepared:
+        import torch
+
+        values = as_rows(arrays.values)
+        missing = np.isnan(values)
+        numbers = torch.empty((len(values), self.shape.width), dtype=torch.float32)
+        width = len(self.center)
+        scaled = self._ranked(values) if self.scaling == "quantile" else self._scaled(values)
+        scaled[missing] = 0.0
+        numbers.numpy()[:, :width] = scaled
+        numbers.numpy()[:, width:] = missing[:, self.flagged]
+        return {"numbers": numbers}
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (values - self.center) * self.factor
+        np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
+        if self.scaling == "robust":
+            scaled /= np.sqrt(1.0 + (scaled / 3.0) ** 2)
+        return scaled
+
+    def _ranked(self, values: np.ndarray) -> np.ndarray:
+        """Ranks among training rows, made normal; ties get the middle of their ranks."""
+        import torch
+
+        levels = np.linspace(0.0, 1.0, len(self.quantiles))
+        ranks = np.empty(values.shape)
+        for column, known in enumerate(self.quantiles.T):
+            if not self.factor[column]:
+                ranks[:, column] = 0.5
+                continue
+            upper = np.interp(values[:, column], known, levels)
+            lower = -np.interp(-values[:, column], -known[::-1], -levels[::-1])
+            ranks[:, column] = (upper + lower) / 2
+        normal: np.ndarray = torch.special.ndtri(torch.from_numpy(np.clip(ranks, 1e-7, 1 - 1e-7))).numpy()
+        return normal
+
+    def show(self, arrays: Arrays, row: int) -> Text:
+        return Text(written(arrays.values[row]))
+
+    def describe(self) -> str:
+        width = len(self.center)
+        what = "numbers" if width == 1 else f"{width} numbers a row"
+        constant = int((self.factor == 0).sum())
+        return what + (", missing at times" if len(self.flagged) else "") + (f", {constant} constant" if constant else "")
+
+    def state(self) -> State:
+        content = {"role": "input", "scaling": self.scaling}
+        return content, {
+            "center": self.center,
+            "factor": self.factor,
+            "flagged": self.flagged,
+            "quantiles": self.quantiles,
+        }
+
+    @classmethod
+    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> NumberField:
+        scaling = word(content, "scaling", "robust", "standard", "quantile")
+        center = array(arrays, "center", np.float64, None)
+        width = len(center)
+        flagged = array(arrays, "flagged", np.int64, None)
+        expect(0 < width <= LARGEST_WIDTH and len(flagged) <= width, "width")
+        expect(bool(((flagged >= 0) & (flagged < width)).all()), "flagged")
+        quantiles = array(arrays, "quantiles", np.float64, None, width)
+        expect((len(quantiles) > 1) == (scaling == "quantile"), "quantiles")
+        return cls(name, scaling, center, array(arrays, "factor", np.float64, width), flagged, quantiles)
+
+
+class AmountField(Field):
+    """Numbers as a target, scaled to mean 0 and variance 1 on training rows, on a linear or logarithmic scale.
+
+    low, high: (width,), the range of training rows, after the logarithm where there is one.
+    """
+
+    kind = "number"
+    shape = None
+
+    def __init__(
+        self, name: str, logarithmic: bool, center: np.ndarray, scale: np.ndarray, low: np.ndarray, high: np.ndarray
+    ) -> None:
+        self.name, self.logarithmic = name, logarithmic
+        self.center, self.scale, self.low, self.high = center, scale, low, high
+        self.answer: Amounts = Amounts(len(center))
+
+    def prepare(self, arrays: Arrays) -> Prepared:
+        import torch
+
+        values = as_rows(arrays.values)
+        if self.logarithmic:
+            values = np.log(np.maximum(values, np.exp(self.low)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.clip((values - self.center) / self.scale, -FARTHEST, FARTHEST)
+        return {"target": torch.from_numpy(scaled.astype(np.float32))}
+
+    def decode(self, answers: np.ndarray) -> np.ndarray:
+        """Amounts (n, width) in the column's own units."""
+        amounts = np.asarray(answers, np.float64) * self.scale + self.center
+        if not self.logarithmic:
+            return amounts
+        # Back from logarithms a small mistake far out is a huge one: no farther than the training range again.
+        beyond = self.high - self.low
+        return np.exp(np.clip(amounts, self.low - beyond, self.high + beyond))
+
+    def show(self, arrays: Arrays, row: int) -> Text:
+        return Text(written(arrays.values[row]))
+
+    def describe(self) -> str:
+        if len(self.center) > 1:
+            return f"{len(self.center)} amounts a row"
+        low, high = (np.exp(self.low), np.exp(self.high)) if self.logarithmic else (self.low, self.high)
+        scale = ", learned on a logarithmic scale" if self.logarithmic else ""
+        return f"amounts from {written(low[0])} to {written(high[0])}{scale}"
+
+    def state(self) -> State:
+        content = {"role": "target", "logarithmic": self.logarithmic}
+        return content, {"center": self.center, "scale": self.scale, "low": self.low, "high": self.high}
+
+    @classmethod
+    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AmountField:
+        logarithmic = content["logarithmic"]
+        expect(isinstance(logarithmic, bool), "logarithmic")
+        center = array(arrays, "center", np.float64, None)
+        expect(0 < len(center) <= LARGEST_WIDTH, "width")
+        scale, low, high = (array(arrays, each, np.float64, len(center)) for each in ("scale", "low", "high"))
+        expect(bool((scale > 0).all()), "scale")
+        return cls(name, logarithmic, center, scale, low, high)
+
+
+class Number(Kind):
+    name = "number"
+    meaning = "numbers, one a row or a row of numbers"
+    settings = NumberSettings
+    can_be_target = True
+
+    def sniff(self, sample: Column, *, target: bool = False) -> float:
+        if isinstance(sample, FileColumn):
+            return 0.0
+        if isinstance(sample, np.ndarray):
+            return 0.9 if sample.ndim <= 2 and sample.dtype.kind in "buif" else 0.2
+        if sample.dtype.is_numeric():
+            return 0.9
+        if sample.dtype != pl.String:
+            return 0.2 if sample.dtype in (pl.Boolean, pl.Null) else 0.0
+        if has_codes(sample):
+            return 0.3
+        share = find_writing(sample)[1]
+        return 0.9 * share if share >= LEAST_SHARE else 0.2 * share
+
+    def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
+        values = np.round(generator.lognormal(3.0, 1.0, rows), 2)
+        return pl.Series([None if row % 13 == 5 else float(value) for row, value in enumerate(values)], dtype=pl.Float64)
+
+    def survey(self, sample: Column, settings: Settings) -> dict[str, Any]:
+        if isinstance(sample, np.ndarray) and sample.ndim > 1:
+            single = sample.dtype.itemsize <= 4 if sample.dtype.kind == "f" else sample.dtype.itemsize <= 2
+            return {"width": int(np.prod(sample.shape[1:])), "single": single}
+        written_as = isinstance(sample, pl.Series) and sample.dtype == pl.String
+        return {"width": None, "writing": find_writing(sample)[0] if written_as else {}}
+
+    def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
+        """values: float64 (n,), or (n, width) of a matrix, float32 where its numbers fit; NaN where absent."""
+        if isinstance(column, FileColumn):
+            raise ColumnError("A column of files cannot be read as numbers", remedy="Give a column of numbers")
+        if isinstance(column, np.ndarray) and (column.ndim > 1 or plan["width"] is not None):
+            return _read_matrix(column, plan)
+        if plan["width"] is not None:
+            raise ColumnError(
+                "A column of single cells cannot be read as rows of numbers",
+                remedy=f"Give an array with {plan['width']} numbers a row",
+            )
+        series = pl.Series(column)
+        texts = series.dtype == pl.String
+        if series.dtype == pl.Boolean:
+            values = as_floats(series.cast(pl.Float64))
+        else:
+            values = as_floats(parse(series, plan["writing"]) if texts else parse_numbers(series))
+        doubtful = np.flatnonzero(~np.isfinite(values))
+        values[doubtful] = np.nan
+        odd = words(series.gather(doubtful))
+        problems = [
+            Problem(int(row), f"{quote(text)} is no finite number")
+            for row, text in zip(doubtful, odd, strict=True)
+            if text is not None
+        ]
+        return Arrays(values, ~np.isnan(values), digest(series), problems=problems)
+
+    def fit(
+        self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
+    ) -> Field:
+        assert isinstance(settings, NumberSettings)
+        width = plan["width"] or 1
+        moments = Moments(width)
+        reservoir = Reservoir(max(1_000, min(SAMPLED_ROWS, SAMPLED_NUMBERS // width)), width)
+        for chunk in chunks:
+            values = as_rows(chunk.values)
+            moments.add(values)
+            reservoir.add(values)
+        if not moments.count.any():
+            raise no_values(name)
+        fit = _fit_target if target else _fit_input
+        return fit(name, moments, reservoir.rows, settings)
+
+    def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
+        role = word(content, "role", "input", "target")
+        return (NumberField if role == "input" else AmountField).from_state(name, content, arrays)
+
+
+def has_codes(sample: pl.Series) -> bool:
+    """Whether text holds codes such as the ZIP code ``00501``: figures that begin with a zero. Numbers have none."""
+    texts = words(sample).drop_nulls()
+    return len(texts) > 0 and int(texts.str.contains(r"^0\d+$").sum()) >= LEAST_SHARE_OF_CODES * len(texts)
+
+
+def as_rows(values: np.ndarray) -> np.ndarray:
+    """float64 (n, width)."""
+    return values.reshape(len(values), -1 if len(values) else int(np.prod(values.shape[1:]))).astype(np.float64, copy=False)
+
+
+def written(values: np.ndarray | float) -> str:
+    """Numbers as people write them: six significant digits, at most eight of them."""
+    row = np.atleast_1d(values)
+    return ", ".join("missing" if np.isnan(value) else f"{value:,.6g}" for value in row[:8]) + (
+        ", …" if len(row) > 8 else ""
+    )
+
+
+def _read_matrix(column: np.ndarray, plan: Mapping[str, Any]) -> Arrays:
+    width = int(np.prod(column.shape[1:]))
+    if width != plan["width"]:
+        raise ColumnError(
+            f"A row has {width} numbers where {plan['width'] or 1} are expected",
+            remedy="Give rows as wide as those that were learned from",
+        )
+    values = column.reshape(len(column), width).astype(np.float32 if plan["single"] else np.float64)
+    infinite = np.isinf(values)
+    rows = np.flatnonzero(infinite.any(axis=1))
+    problems = [Problem(int(row), f"number {int(infinite[row].argmax()) + 1} of the row is infinite") for row in rows]
+    values[infinite] = np.nan
+    return Arrays(values, ~np.isnan(values).all(axis=1), digest(column), problems=problems)
+
+
+def _fit_input(name: str, moments: Moments, sample: np.ndarray, settings: NumberSettings) -> NumberField:
+    flagged = np.flatnonzero(moments.count < moments.rows).astype(np.int64)
+    levels = min(QUANTILES, max(2, len(sample))) if settings.scaling == "quantile" else 0
+    known = _quantiles(sample, np.concatenate([[0.25, 0.5, 0.75], np.linspace(0, 1, levels)]))
+    (lower, middle, upper), quantiles = known[:3], np.ascontiguousarray(known[3:])
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        reach = moments.maximum - moments.minimum
+        if settings.scaling == "standard":
+            center, factor = moments.mean, 1.0 / moments.standard_deviation
+        else:
+            # A column that is mostly one value has no middle half: its whole reach is 2 then (RealMLP).
+            center, factor = middle, np.where(upper > lower, 1.0 / (upper - lower), 2.0 / reach)
+    varied = np.isfinite(factor) & (moments.maximum > moments.minimum)
+    # Where the mean or spread overflows, the middle and the reach still are numbers.
+    center = np.where(np.isfinite(center), center, middle)
+    return NumberField(name, settings.scaling, center, np.where(varied, factor, 0.0), flagged, quantiles)
+
+
+def _fit_target(name: str, moments: Moments, sample: np.ndarray, settings: NumberSettings) -> AmountField:
+    if not moments.count.all():
+        raise no_values(name)
+    positive = bool((moments.minimum > 0).all())
+    if settings.target_scale == "log" and not positive:
+        raise ColumnError(
+            f"Column {name!r} has amounts that are not positive, which have no logarithm",
+            remedy="Leave target_scale at linear",
+        )
+    logarithmic = settings.target_scale == "log" or (settings.target_scale == "auto" and positive and _skewed(sample))
+    low, high = moments.minimum, moments.maximum
+    center, scale = moments.mean, moments.standard_deviation
+    if logarithmic:
+        logs = Moments(sample.shape[1])
+        logs.add(np.log(sample))
+        center, scale, low, high = logs.mean, logs.standard_deviation, np.log(low), np.log(high)
+    if not (np.isfinite(center).all() and np.isfinite(scale).all()):
+        raise ColumnError(f"Column {name!r} has amounts too large to learn from", remedy="Divide them all, or use logs")
+    return AmountField(name, logarithmic, center, np.where(scale > 0, scale, 1.0), low, high)
+
+
+def _quantiles(sample: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(levels, width) of the columns' present values; 0 where a column has none."""
+    found = np.zeros((len(levels), sample.shape[1]))
+    gaps = bool(np.isnan(sample).any())
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not gaps:
+            found = np.quantile(sample, levels, axis=0)
+        for column, values in enumerate(sample.T if gaps else ()):
+            known = values[~np.isnan(values)]
+            if len(known):
+                found[:, column] = np.quantile(known, levels)
+    return np.nan_to_num(found)
+
+
+def _skewed(sample: np.ndarray) -> bool:
+    """Whether every column has a long upper tail that the logarithm halves at least."""
+
+    def skewness(values: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            away = values - np.nanmean(values, axis=0)
+            return np.nanmean(away**3, axis=0) / np.nanmean(away**2, axis=0) ** 1.5
+
+    straight, logged = skewness(sample), skewness(np.log(sample))
+    return bool(((straight > 1.0) & (np.abs(logged) < straight / 2)).all())
+
+
+kinds.register(Number.name)(Number())
