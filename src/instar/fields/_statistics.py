@@ -66,3 +66,42 @@ class Reservoir:
     def rows(self) -> np.ndarray:
         """(at most capacity, width), in no order."""
         return self._kept
+
+
+class Counter:
+    """How often each uint64 value occurs, in bounded memory.
+
+    Of more than ``limit`` different values the rarer half is forgotten now and then, in the manner of lossy counting
+    (Manku & Motwani 2002): a value that is frequent keeps nearly its count.
+    """
+
+    def __init__(self, limit: int = 1 << 20) -> None:
+        self.limit = limit
+        self._values = np.empty(0, np.uint64)
+        self._counts = np.empty(0, np.int64)
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._waiting_size = 0
+
+    def add(self, values: np.ndarray) -> None:
+        found, counts = np.unique(values, return_counts=True)
+        self._waiting.append((found, counts))
+        self._waiting_size += len(found)
+        if self._waiting_size > max(len(self._values), 1 << 16):
+            self._merge()
+
+    def most_common(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and their counts, the most frequent first, equally frequent ones by value."""
+        self._merge()
+        order = np.lexsort((self._values, -self._counts))
+        return self._values[order], self._counts[order]
+
+    def _merge(self) -> None:
+        values = np.concatenate([self._values, *(each for each, _ in self._waiting)])
+        counts = np.concatenate([self._counts, *(each for _, each in self._waiting)])
+        self._waiting, self._waiting_size = [], 0
+        self._values, place = np.unique(values, return_inverse=True)
+        self._counts = np.zeros(len(self._values), np.int64)
+        np.add.at(self._counts, place, counts)
+        if len(self._values) > self.limit:
+            kept = np.sort(np.argpartition(-self._counts, self.limit // 2)[: self.limit // 2])
+            self._values, self._counts = self._values[kept], self._counts[kept]
