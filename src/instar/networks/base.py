@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from instar.registry import Registry
 from instar.settings import Settings
-from instar.shapes import Grid, Shape, Vector
+from instar.shapes import Answer, Grid, Shape, Vector
 
-Inputs = dict[str, Tensor]
+Inputs = Mapping[str, Tensor]
 
 
 class Body(nn.Module):
@@ -27,14 +27,37 @@ class Body(nn.Module):
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
     offers (B, members, width) instead of (B, width).
 
-    ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector and (grid (B, channels, *extent)) for a Grid.
+    ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, and
+    (grid (B, channels, *extent)) for a Grid. A body must be constructible on ``torch.device("meta")``: what it fits on
+    data is a persistent buffer, and what follows from shape and settings is no buffer at all.
     """
 
     width: int
     members: int | None = None
 
-    def initialize(self, *inputs: Tensor) -> None:
+    def initialize(self, *inputs: Tensor | None) -> None:
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
+
+
+class Head(nn.Module):
+    """Turns features (B, width), or (B, members, width), into one target's answer.
+
+    ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink.
+    """
+
+    decayed: ClassVar[tuple[str, ...]] = ()
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """A scalar: about 1 for the best constant answer. In eval mode the loss of `answer` itself."""
+        raise NotImplementedError
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        """What `instar.shapes` says an answer is, in eval mode."""
+        raise NotImplementedError
+
+    def soften(self, target: Tensor) -> Tensor:
+        """The target as a float tensor of which weighted sums make sense, for mixing examples."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,8 @@ class NetworkSpecification:
     shapes: the shapes whose body it can be. A network for Vector only takes a Grid flattened.
     recipe: values of training settings that suit it better than their defaults, by name; a person's own win.
     limitation: what it cannot learn and why, said when it fails to.
-    head: None, or a function (features, answer) -> head module, where the network has a head of its own.
+    head: None, or a function (width of the features, answer) -> Head, where the network has a head of its own; then
+        the settings of the ordinary heads do not apply.
     """
 
     name: str
@@ -55,7 +79,7 @@ class NetworkSpecification:
     settings: type[Settings]
     recipe: Mapping[str, Any] = field(default_factory=dict)
     limitation: str | None = None
-    head: Callable[[int, Any], nn.Module] | None = None
+    head: Callable[[int, Answer], Head] | None = None
 
     def takes(self, shape: Shape) -> bool:
         return isinstance(shape, self.shapes)
@@ -73,7 +97,7 @@ def network(
     settings: type[Settings],
     recipe: Mapping[str, Any] | None = None,
     limitation: str | None = None,
-    head: Callable[[int, Any], nn.Module] | None = None,
+    head: Callable[[int, Answer], Head] | None = None,
 ) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
     """Enter a builder into the registry of networks."""
 

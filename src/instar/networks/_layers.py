@@ -1,0 +1,43 @@
+"""Small layers that several bodies share, and what convolutions are called along 1, 2 and 3 axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+AVERAGE_POOLS: dict[int, Callable[..., nn.Module]] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+# With the channels last convolutions on a CPU are about 3 times faster.
+MEMORY_FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class BatchNormalization(_BatchNorm):
+    """Batch normalization over whatever axes there are (Ioffe & Szegedy 2015).
+
+    A batch that holds a single value per channel has no variance; it is normalized with the running statistics, so
+    that an epoch's last batch may hold one example.
+    """
+
+    def _check_input_dim(self, values: Tensor) -> None:
+        pass
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.training and values.numel() == values.shape[1]:
+            return F.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(values)
+
+
+def normalization_layer(name: str, width: int) -> nn.Module | None:
+    """The layer of that name for (B, width), or None where there is none."""
+    if name == "batch":
+        return BatchNormalization(width)
+    return nn.LayerNorm(width) if name == "layer" else None
+
+
+def dropout_layer(share: float) -> list[nn.Module]:
+    """A dropout layer, or nothing where nothing is dropped, so that a plain network pays nothing for it."""
+    return [nn.Dropout(share)] if share > 0 else []

@@ -1,0 +1,318 @@
+"""Bodies and heads put together: from shapes, answers and settings to one network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.dropout import _DropoutNd
+
+from instar.errors import ModelError, SettingError, UsageError
+from instar.networks.base import Body, Head, Inputs, NetworkSpecification, networks
+from instar.networks.heads import HeadSettings, make_head
+from instar.settings import Settings, build
+from instar.shapes import Answer, Grid, Shape, Vector
+
+DEFAULT_FOR_ROWS = "tabm"
+DEFAULT_FOR_GRIDS = "resnet"
+_SMALLEST_PICTURE = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """One body of a network: which network it is, and all its settings with their values.
+
+    ``grid`` names the Grid that it takes, and is None for the body of all Vector inputs together.
+    """
+
+    grid: str | None
+    network: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that, beside shapes and answers, decides what a network is; a model folder holds it as JSON.
+
+    ``why`` is a sentence for the person about what was chosen.
+    """
+
+    parts: tuple[Part, ...]
+    head: HeadSettings
+    why: str = ""
+
+    @property
+    def principal(self) -> NetworkSpecification:
+        """The network that decides the recipe and the head: that of the first grid, else that of the row."""
+        part = next((part for part in self.parts if part.grid is not None), self.parts[0])
+        return networks[part.network]
+
+    def as_json(self) -> dict[str, Any]:
+        parts = [
+            {"grid": part.grid, "network": part.network, "settings": part.settings.as_json()} for part in self.parts
+        ]
+        return {"parts": parts, "head": self.head.as_json(), "why": self.why}
+
+    @classmethod
+    def from_json(cls, content: Any) -> Plan:
+        """The plan that `as_json` gave. Raises ModelError where it is none, and names a network that is not here."""
+        try:
+            parts = tuple(
+                Part(
+                    None if each["grid"] is None else str(each["grid"]),
+                    str(each["network"]),
+                    _filled(networks[str(each["network"])].settings, each["settings"]),
+                )
+                for each in content["parts"]
+            )
+            if not parts:
+                raise ValueError("no parts")
+            return cls(parts, _filled(HeadSettings, content["head"]), str(content["why"]))
+        except UsageError as failure:
+            raise ModelError(
+                f"The model's network cannot be built here ({failure.what})",
+                remedy="Install the plug-in or the version of Instar that it was made with",
+            ) from failure
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
+            raise ModelError("The model's network is not described as it should be") from failure
+
+
+def _filled(group: type[Settings], given: Mapping[str, Any]) -> Any:
+    return build([group], dict(given))[group]
+
+
+def choose(inputs: Mapping[str, Shape], rows: int | None = None) -> tuple[dict[str | None, str], str]:
+    """The default network for each body, and a sentence that says what was chosen and why.
+
+    Bodies are named as in `Part`. ``rows`` is the number of training rows, for the sentence.
+    """
+    chosen: dict[str | None, str] = {}
+    reasons = []
+    for grid, shape in _bodies(inputs):
+        if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
+            chosen[grid] = DEFAULT_FOR_GRIDS
+            size = "x".join(map(str, shape.extent))
+            reasons.append(f"{DEFAULT_FOR_GRIDS} for {grid!r}, since neighboring cells of {size} belong together")
+        else:
+            chosen[grid] = DEFAULT_FOR_ROWS
+            what = "the row's numbers and categories" if grid is None else f"{grid!r}, too small for convolutions"
+            reasons.append(f"{DEFAULT_FOR_ROWS} for {what}")
+    learned = "" if rows is None else f", learned from {rows:,} examples"
+    return chosen, "; ".join(reasons) + learned + "."
+
+
+def plan(
+    inputs: Mapping[str, Shape],
+    answers: Mapping[str, Answer],
+    name: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    rows: int | None = None,
+) -> Plan:
+    """Decide on bodies, settings and heads.
+
+    A network that is named becomes every body that it can be; a network for Vector takes a Grid flattened, and where
+    one for Grid is named, the row beside it has the default. A setting reaches every body that declares it.
+
+    Raises UsageError where a named network does not fit, and SettingError for a setting that none of its bodies and
+    heads declares.
+    """
+    chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows)
+    groups = _groups(chosen.values(), name)
+    filled = build(groups, given or {})
+    parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
+    head = filled.get(HeadSettings, HeadSettings())
+    assert isinstance(head, HeadSettings)
+    return Plan(parts, head, why)
+
+
+def setting_groups(inputs: Mapping[str, Shape], name: str | None = None) -> tuple[type[Settings], ...]:
+    """The groups of settings that `plan` takes values for."""
+    chosen = _named(inputs, name)[0] if name is not None else choose(inputs)[0]
+    return _groups(chosen.values(), name)
+
+
+def _groups(chosen: Iterable[str], name: str | None) -> tuple[type[Settings], ...]:
+    own_head = name is not None and networks[name].head is not None
+    groups = [networks[network].settings for network in chosen] + ([] if own_head else [HeadSettings])
+    return tuple(dict.fromkeys(groups))
+
+
+def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str], str]:
+    specification = networks[name]
+    chosen: dict[str | None, str] = {}
+    for grid, shape in _bodies(inputs):
+        if specification.takes(shape) or specification.takes(_flattened(shape)):
+            chosen[grid] = name
+        else:
+            chosen[grid] = DEFAULT_FOR_ROWS
+    if name not in chosen.values():
+        raise UsageError(
+            f"The network {name!r} takes grids, such as pictures, and there are none among the inputs",
+            remedy=f"Use another network, for example {DEFAULT_FOR_ROWS!r}",
+        )
+    return chosen, f"{name}, as asked: {specification.idea}."
+
+
+def _bodies(inputs: Mapping[str, Shape]) -> Iterator[tuple[str | None, Shape]]:
+    """The joined Vector inputs under None, then each Grid under its name."""
+    row = sum((shape for shape in inputs.values() if isinstance(shape, Vector)), Vector())
+    if row != Vector():
+        yield None, row
+    for name, shape in inputs.items():
+        if isinstance(shape, Grid):
+            yield name, shape
+
+
+def _flattened(shape: Shape) -> Vector:
+    return shape if isinstance(shape, Vector) else Vector(shape.size)
+
+
+class _RowPart(nn.Module):
+    """The body of all Vector inputs together."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+    def initialize(self, inputs: Inputs) -> None:
+        self.body.initialize(inputs.get("numbers"), inputs.get("codes"))
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        return self.body(inputs.get("numbers"), inputs.get("codes"))
+
+
+class _GridPart(nn.Module):
+    """The body of one Grid, flattened where the body takes a Vector; a learned vector stands for an absent grid."""
+
+    def __init__(self, name: str, body: Body, *, flatten: bool) -> None:
+        super().__init__()
+        self.body, self.name, self.flatten = body, name, flatten
+        self.absent = nn.Parameter(torch.zeros(body.width))
+
+    def _tensors(self, grid: Tensor) -> tuple[Tensor | None, ...]:
+        return (grid.flatten(1), None) if self.flatten else (grid,)
+
+    def initialize(self, inputs: Inputs) -> None:
+        grid = inputs[f"grid/{self.name}"][inputs[f"present/{self.name}"]]
+        if len(grid):
+            self.body.initialize(*self._tensors(grid))
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        features = self.body(*self._tensors(inputs[f"grid/{self.name}"]))
+        present = inputs[f"present/{self.name}"]
+        return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, self.absent)
+
+
+class Network(nn.Module):
+    """Bodies, their features side by side, and a head for each target.
+
+    Inputs are prepared tensors by name: ``numbers`` (B, W) float32, ``codes`` (B, C) int64, ``grid/NAME``
+    (B, channels, *extent) float32 and ``present/NAME`` (B,) bool; targets are those of `instar.shapes` by target.
+    Built on ``torch.device("meta")`` it takes no memory, and `load_state_dict` with ``assign=True`` fills it.
+    """
+
+    def __init__(self, inputs: Mapping[str, Shape], answers: Mapping[str, Answer], plan: Plan) -> None:
+        super().__init__()
+        shapes = dict(_bodies(inputs))
+        if [part.grid for part in plan.parts] != list(shapes):
+            raise UsageError("The network was planned for other inputs than these")
+        self.plan = plan
+        parts = [_part(part, shapes[part.grid]) for part in plan.parts]
+        self.parts = nn.ModuleList(parts)
+        members = {part.body.members for part in parts} - {None}
+        if len(members) > 1:
+            raise SettingError("Networks with different numbers of members cannot be joined")
+        self.members: int | None = next(iter(members), None)
+        width = sum(part.body.width for part in parts)
+        self.targets = tuple(answers)
+        own = plan.principal.head
+        self.heads: nn.ModuleList = nn.ModuleList(
+            make_head(answer, width, self.members, plan.head) if own is None else own(width, answer)
+            for answer in answers.values()
+        )
+
+    def _features(self, inputs: Inputs) -> Tensor:
+        """(B, width) or (B, members, width)."""
+        if len(self.parts) == 1:
+            return self.parts[0](inputs)
+        features = [part(inputs) for part in self.parts]
+        if self.members is not None:
+            features = [each if each.dim() == 3 else each[:, None].expand(-1, self.members, -1) for each in features]
+        return torch.cat(features, -1)
+
+    def _named_heads(self) -> Iterator[tuple[str, Head]]:
+        return zip(self.targets, self.heads, strict=True)  # type: ignore[arg-type]
+
+    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Each target's raw outputs: (B, outputs), or (B, members, outputs)."""
+        features = self._features(inputs)
+        return {target: head(features) for target, head in self._named_heads()}
+
+    def loss(self, inputs: Inputs, targets: Mapping[str, Tensor], weight: Tensor | None = None) -> Tensor:
+        """The mean of the targets' losses, a scalar; about 1 for the best constant answer.
+
+        ``weight`` (B,) counts each row so many times. In eval mode it is the loss of `answer`, without label smoothing:
+        what early stopping watches.
+        """
+        features = self._features(inputs)
+        losses = [head.loss(head(features), targets[target], weight) for target, head in self._named_heads()]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+
+    def answer(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Each target's answer in eval mode: probabilities (B, classes), or amounts (B, width) in its field's scale."""
+        features = self._features(inputs)
+        return {target: head.answer(head(features)) for target, head in self._named_heads()}
+
+    def soften(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Targets of which weighted sums make sense and which `loss` takes too, for mixing examples."""
+        return {target: head.soften(targets[target]) for target, head in self._named_heads()}
+
+    def initialize(self, inputs: Inputs) -> None:
+        """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
+        for part in self.parts:
+            part.initialize(inputs)  # type: ignore[operator]
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a training step draws random numbers."""
+        return any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.modules())
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        """The weights that weight decay may shrink: of dense and convolutional layers, not thresholds and scales.
+
+        A layer of its own kind names them in ``decayed``.
+        """
+        return list(
+            itertools.chain.from_iterable(
+                (getattr(module, name) for name in _decayed_names(module)) for module in self.modules()
+            )
+        )
+
+
+def _decayed_names(module: nn.Module) -> tuple[str, ...]:
+    return getattr(module, "decayed", ("weight",) if isinstance(module, nn.Linear | _ConvNd) else ())
+
+
+def _part(part: Part, shape: Shape) -> _RowPart | _GridPart:
+    specification = networks[part.network]
+    if part.grid is None:
+        return _RowPart(specification.build(shape, part.settings))
+    if specification.takes(shape):
+        return _GridPart(part.grid, specification.build(shape, part.settings), flatten=False)
+    return _GridPart(part.grid, specification.build(_flattened(shape), part.settings), flatten=True)
+
+
+def assemble(
+    inputs: Mapping[str, Shape],
+    answers: Mapping[str, Answer],
+    name: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    rows: int | None = None,
+) -> Network:
+    """The network that `plan` decides on, its weights drawn from torch's global generator, which the caller seeds."""
+    return Network(inputs, answers, plan(inputs, answers, name, given, rows))
