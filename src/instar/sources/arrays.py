@@ -87,13 +87,13 @@ def _to_polars(frame: Any) -> pl.DataFrame:
     """The frame in polars, without pandas' index. Raises SourceError for columns of one name."""
     if isinstance(frame, pl.LazyFrame):
         return frame.collect()
-    narrow = nw.from_native(frame, eager_only=True)
-    names = [str(name) for name in narrow.columns]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SourceError(f"Several columns are called {twice!r}", where="the frame", remedy="Rename them")
     try:
-        return narrow.to_polars().rename(str)
+        narrow = nw.from_native(frame, eager_only=True)
+        if len({str(name) for name in narrow.columns}) < len(narrow.columns):
+            raise nw.exceptions.DuplicateError
+        return narrow.to_polars()
+    except nw.exceptions.DuplicateError as failure:
+        raise SourceError("Several columns have the same name", where="the frame", remedy="Rename them") from failure
     except ImportError:  # pandas without pyarrow
         return pl.DataFrame([_series(name, narrow[name].to_list()) for name in narrow.columns])
     except Exception as failure:

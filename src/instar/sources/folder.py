@@ -36,14 +36,15 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """All files in a folder and the folders in it, relative to it, by name; no folder within itself by a link."""
+    """All files in a folder and the folders in it, each after ``prefix``, by name; links that lead ``above`` end."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
     for entry in _entries(folder):
-        if not entry.is_dir():
+        if entry.is_dir():
+            yield from _walk(entry.path, f"{prefix}{entry.name}/", above | {here})
+        else:
             yield prefix + entry.name
-            continue
-        real = os.path.realpath(entry.path) if entry.is_symlink() or above else entry.path
-        if real not in above:
-            yield from _walk(entry.path, f"{prefix}{entry.name}/", above | {real})
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:

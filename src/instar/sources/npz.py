@@ -114,9 +114,9 @@ def _header(stream: BinaryIO, place: str) -> tuple[tuple[int, ...], np.dtype, bo
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
         begin = stream.tell()
-    except (ValueError, SyntaxError, TypeError, EOFError, RecursionError, MemoryError) as failure:
+    except Exception as failure:  # numpy parses the header as Python, which fails in many ways
         raise SourceError(
-            f"It does not begin like a numpy array ({str(failure).splitlines()[0]})",
+            f"It does not begin like a numpy array ({type(failure).__name__})",
             where=place,
             remedy="Write it again with numpy.save or numpy.savez",
         ) from failure

@@ -58,6 +58,12 @@ class StoredArray:
                 )
             part = np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
             yield part.astype(native, copy=False)
+        if stream is not None and stream.read(1):  # reading to the end also checks the sum of what was unpacked
+            raise SourceError(
+                f"The file goes on after the {self.shape[0]} rows that its header announces",
+                where=self.place,
+                remedy="Download it again",
+            )
 
 
 def check_array(place: str, shape: Sequence[int], dtype: np.dtype, available: int, *, exactly: bool) -> None:
