@@ -42,7 +42,10 @@ class CategorySettings(Settings):
         2, "training rows that a category needs for a place of its own; rarer ones train the unseen", minimum=1
     )
     maximum_categories: int = setting(
-        4096, "most categories of a column with a place of their own, the most frequent ones", minimum=1, maximum=1 << 20
+        4096,
+        "most categories of a column with a place of their own, the most frequent ones",
+        minimum=1,
+        maximum=1 << 20,
     )
 
 

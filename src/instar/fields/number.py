@@ -116,7 +116,9 @@ class NumberField(Field):
         width = len(self.center)
         what = "numbers" if width == 1 else f"{width} numbers a row"
         constant = int((self.factor == 0).sum())
-        return what + (", missing at times" if len(self.flagged) else "") + (f", {constant} constant" if constant else "")
+        return (
+            what + (", missing at times" if len(self.flagged) else "") + (f", {constant} constant" if constant else "")
+        )
 
     def state(self) -> State:
         content = {"role": "input", "scaling": self.scaling}
@@ -222,7 +224,9 @@ class Number(Kind):
 
     def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
         values = np.round(generator.lognormal(3.0, 1.0, rows), 2)
-        return pl.Series([None if row % 13 == 5 else float(value) for row, value in enumerate(values)], dtype=pl.Float64)
+        return pl.Series(
+            [None if row % 13 == 5 else float(value) for row, value in enumerate(values)], dtype=pl.Float64
+        )
 
     def survey(self, sample: Column, settings: Settings) -> dict[str, Any]:
         if isinstance(sample, np.ndarray) and sample.ndim > 1:
@@ -287,7 +291,9 @@ def has_codes(sample: pl.Series) -> bool:
 
 def as_rows(values: np.ndarray) -> np.ndarray:
     """float64 (n, width)."""
-    return values.reshape(len(values), -1 if len(values) else int(np.prod(values.shape[1:]))).astype(np.float64, copy=False)
+    return values.reshape(len(values), -1 if len(values) else int(np.prod(values.shape[1:]))).astype(
+        np.float64, copy=False
+    )
 
 
 def written(values: np.ndarray | float) -> str:
