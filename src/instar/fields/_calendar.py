@@ -23,7 +23,10 @@ _MONTH_FIRST = rf"^(?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})[-/.](?P<year>\d{{
 _DAY_NAMED = rf"^(?:[A-Za-z]{{3,9}},? )?(?P<day>\d{{1,2}})[-. ]\s*{_NAMED}[- ,]\s*(?P<year>\d{{4}}){_TIME}$"
 _NAMED_DAY = rf"^(?:[A-Za-z]{{3,9}},? )?{_NAMED} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_TIME}$"
 _MONTHS = {
-    name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
+    )
 }
 _SLASHED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](?:\d{4}|\d\d)(?!\d).*")
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError
-from instar.fields._state import array, expect, whole, word
+from instar.fields._state import array, expect, word
 from instar.fields._statistics import Moments, Reservoir
 from instar.fields._written import find_writing, parse
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values, quote
