@@ -17,7 +17,7 @@ KEPT = 1000
 
 
 def sorted_residuals(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Absolute residuals of n rows, ascending along axis 0, in the target's unit: (k,) of (n,), (k, width) of (n, width).
+    """Absolute residuals of n rows, ascending along axis 0: (k,) of truths (n,), (k, width) of (n, width).
 
     Rows that are not finite are left out. Of more than 1,000 rows, 1,000 evenly spaced order statistics are kept.
     """

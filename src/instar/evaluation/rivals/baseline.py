@@ -1,0 +1,38 @@
+"""What anyone can answer without looking: the most frequent class, or the mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instar.evaluation.rivals.base import Inputs, rival
+from instar.shapes import Amounts, Answer, Choice
+
+
+@rival(
+    "majority",
+    title="always the most frequent class",
+    paper="-",
+    idea="Answers the most frequent class, with the classes' shares as probabilities.",
+    answers=(Choice,),
+    encoding="ordinal",
+    cost=0,
+)
+def majority(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.dummy import DummyClassifier
+
+    return [DummyClassifier(strategy="prior")]
+
+
+@rival(
+    "mean",
+    title="always the mean",
+    paper="-",
+    idea="Answers the mean of the training rows.",
+    answers=(Amounts,),
+    encoding="ordinal",
+    cost=0,
+)
+def mean(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.dummy import DummyRegressor
+
+    return [DummyRegressor()]

@@ -1,0 +1,27 @@
+"""The nearest examples decide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instar.evaluation.rivals.base import Inputs, rival
+from instar.shapes import Answer, Choice
+
+
+@rival(
+    "neighbors",
+    title="k-nearest neighbours",
+    paper="Fix & Hodges 1951; Cover & Hart 1967",
+    idea="Answers what the nearest training rows answer, the nearer the weightier.",
+    maximum_rows=30_000,
+    maximum_examined=10_000,
+    maximum_cells=2**26,
+    cost=2,
+)
+def neighbors(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    kind = KNeighborsClassifier if isinstance(answer, Choice) else KNeighborsRegressor
+    # The choice among them is made with three quarters of the rows, which have to be enough for the most neighbours.
+    counts = [count for count in (1, 5, 20) if count <= 0.7 * len(inputs)] or [1]
+    return [kind(n_neighbors=count, weights="distance", n_jobs=-1) for count in counts]

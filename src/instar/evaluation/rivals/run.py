@@ -1,0 +1,240 @@
+"""Lets rivals learn in a process that can be ended, and measures them as the network is measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from instar.evaluation.rivals.base import Inputs, Rival, rivals
+from instar.files import writing
+from instar.metrics import Score, measure
+from instar.shapes import Answer, Choice
+
+# No rival learns from more rows than these, nor from more bytes of numbers; whoever gathers rows need not gather more.
+MOST_ROWS, MOST_BYTES = 500_000, 2**29
+_POLL = 0.02
+# Where processors are shared, threads that spin while they wait for each other take ten to a hundred times as long;
+# what a person has set in the environment stays.
+_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class RivalExam:
+    """Rows to learn from and rows to be examined on, as the network had them.
+
+    training_truth, examined_truth: class codes (n,), or amounts (n, width) in the target's unit; -1 or NaN is missing.
+    """
+
+    training: Inputs
+    training_truth: np.ndarray
+    examined: Inputs
+    examined_truth: np.ndarray
+
+
+@dataclass(frozen=True)
+class RivalTask:
+    """One target's examination: one exam, or one for every fold, whose answers are then measured together."""
+
+    answer: Answer
+    exams: Sequence[RivalExam]
+
+
+@dataclass(frozen=True)
+class RivalResult:
+    """How a rival did.
+
+    metrics: as `instar.metrics.measure` gives them; empty where there is none, and then ``note`` says why.
+    rows: from how many rows it learned (in a fold, where there are several); examined: on how many it was examined.
+    seconds: of learning and answering.
+    """
+
+    name: str
+    title: str
+    metrics: dict[str, Score] = field(default_factory=dict)
+    rows: int = 0
+    examined: int = 0
+    seconds: float = 0.0
+    note: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "title": self.title,
+            "metrics": {name: score.to_json() for name, score in self.metrics.items()},
+            "rows": self.rows,
+            "examined": self.examined,
+            "seconds": round(self.seconds, 3),
+            "note": self.note,
+        }
+
+
+def affordable_rows(width: int) -> int:
+    """How many rows of ``width`` prepared numbers and codes rivals can learn from at most."""
+    return max(1, min(MOST_ROWS, MOST_BYTES // (4 * max(width, 1))))
+
+
+def run_rivals(
+    task: RivalTask,
+    *,
+    time_limit: float,
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+    should_stop: Callable[[], bool] = lambda: False,
+    folder: Path | None = None,
+) -> list[RivalResult]:
+    """Every rival that takes the answer, the cheap ones first. A rival that fails is reported and never raises.
+
+    Parameters
+    ----------
+    time_limit: seconds for all of them together. Each gets at most one and a half times its even share of what is
+        left, so that one that does not end leaves time for the others.
+    names: which; all that there are by default. Raises UsageError for one that there is not.
+    should_stop: asked again and again; where it says yes, the rest is ended.
+    folder: where the rows lie while rivals learn, in a temporary folder that is then removed. Raises FolderError where
+        that cannot be written.
+    """
+    chosen = [rivals[name] for name in (rivals if names is None else names)]
+    chosen = sorted((each for each in chosen if isinstance(task.answer, each.answers)), key=lambda each: each.cost)
+    place = folder or Path(tempfile.gettempdir())
+    with writing(place), tempfile.TemporaryDirectory(prefix=".rivals-", dir=folder) as temporary:
+        exams = [_complete(task.answer, exam) for exam in task.exams]
+        match = _Match(Path(temporary), task.answer, exams, seed)
+        match.write()
+        return match.play(chosen, time_limit, should_stop)
+
+
+def _complete(answer: Answer, exam: RivalExam) -> RivalExam:
+    """The exam without training rows whose truth is missing."""
+    truth = np.asarray(exam.training_truth)
+    known = truth >= 0 if isinstance(answer, Choice) else np.isfinite(truth.reshape(len(truth), -1)).all(axis=1)
+    if known.all():
+        return exam
+    return RivalExam(exam.training.take(np.flatnonzero(known)), truth[known], exam.examined, exam.examined_truth)
+
+
+class _Match:
+    """The rows of a task, written to a folder, and the process that works on them."""
+
+    def __init__(self, folder: Path, answer: Answer, exams: Sequence[RivalExam], seed: int) -> None:
+        self.folder, self.answer, self.exams, self.seed = folder, answer, exams, seed
+
+    def write(self) -> None:
+        for index, exam in enumerate(self.exams):
+            truth = np.asarray(exam.training_truth)
+            arrays = {
+                "t-numbers": exam.training.numbers,
+                "t-codes": exam.training.codes,
+                "t-truth": truth if isinstance(self.answer, Choice) else truth.reshape(-1, self.answer.width),
+                "e-numbers": exam.examined.numbers,
+                "e-codes": exam.examined.codes,
+                "cardinalities": np.array(exam.training.cardinalities, dtype=np.int64),
+            }
+            for name, array in arrays.items():
+                np.save(self.folder / f"{index}-{name}.npy", array, allow_pickle=False)
+
+    def play(self, chosen: Sequence[Rival], time_limit: float, should_stop: Callable[[], bool]) -> list[RivalResult]:
+        results: list[RivalResult] = []
+        end = time.monotonic() + time_limit
+        while len(results) < len(chosen) and not should_stop():
+            if time.monotonic() >= end:
+                break
+            with self.worker(chosen[len(results) :]) as process:
+                while len(results) < len(chosen):
+                    now, left = time.monotonic(), len(chosen) - len(results)
+                    limit = min(end, now + max(0.0, end - now) * min(1.0, 1.5 / left))
+                    one = chosen[len(results)]
+                    reason = self.wait(process, one.name, limit, should_stop)
+                    results.append(self.result(one) if reason is None else _absent(one, reason, time.monotonic() - now))
+                    if reason is not None:
+                        break
+        over = "it was stopped" if should_stop() else "it was not run, because the time for rivals was used up"
+        return results + [_absent(each, over) for each in chosen[len(results) :]]
+
+    @contextmanager
+    def worker(self, chosen: Sequence[Rival]) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that lets the ``chosen`` compete, ended with the block together with what it started."""
+        task = {
+            "rivals": [each.name for each in chosen],
+            "exams": len(self.exams),
+            "counts": [int(count) for count in self.answer.counts] if isinstance(self.answer, Choice) else None,
+            "width": None if isinstance(self.answer, Choice) else self.answer.width,
+            "seed": self.seed,
+        }
+        (self.folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
+        # -P keeps the current folder, where anything may lie, out of the module path; ours is handed over.
+        search = os.pathsep.join(part for part in sys.path if part)
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-P", "-m", "instar.evaluation.rivals._worker", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**_THREADS, **os.environ, "PYTHONPATH": search},
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+    def wait(
+        self, process: subprocess.Popen[bytes], name: str, limit: float, should_stop: Callable[[], bool]
+    ) -> str | None:
+        """None when the rival's result is there, or the reason why there will be none."""
+        began = time.monotonic()
+        done = self.folder / f"{name}.json"
+        while not done.exists():
+            status = process.poll()
+            if status is not None and not done.exists():
+                killed = -signal.SIGKILL if os.name == "posix" else None
+                return "the system ended it, probably for lack of memory" if status == killed else "its process broke"
+            if time.monotonic() >= limit:
+                return f"it was ended after {time.monotonic() - began:.0f} s, its share of the time for rivals"
+            if should_stop():
+                return "it was stopped"
+            time.sleep(_POLL)
+        return None
+
+    def result(self, one: Rival) -> RivalResult:
+        left = json.loads((self.folder / f"{one.name}.json").read_text(encoding="utf-8"))
+        if left["failure"]:
+            return _absent(one, left["failure"], left["seconds"])
+        truths, predictions = [], []
+        for index, exam in enumerate(self.exams):
+            rows = np.load(self.folder / f"{one.name}-{index}-rows.npy", allow_pickle=False)
+            truths.append(np.asarray(exam.examined_truth)[rows])
+            predictions.append(np.load(self.folder / f"{one.name}-{index}-prediction.npy", allow_pickle=False))
+        truth, prediction = np.concatenate(truths), np.concatenate(predictions)
+        metrics = measure(self.answer, truth, prediction, seed=self.seed, probabilities=left["probabilities"])
+        examined = next((score.rows for score in metrics.values()), len(truth))
+        note = None if metrics else "no score can be given on these rows"
+        return RivalResult(one.name, one.title, metrics, left["rows"], examined, left["seconds"], note)
+
+
+def _absent(one: Rival, reason: str, seconds: float = 0.0) -> RivalResult:
+    return RivalResult(one.name, one.title, seconds=seconds, note=reason)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and the ones it started."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if os.name == "posix":
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+    else:
+        process.kill()
+    process.wait()

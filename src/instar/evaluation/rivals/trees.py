@@ -1,0 +1,43 @@
+"""Questions about one input at a time: one tree of them, or many that vote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instar.evaluation.rivals.base import Inputs, rival
+from instar.shapes import Answer, Choice
+
+
+@rival(
+    "tree",
+    title="decision tree",
+    paper="Breiman, Friedman, Olshen & Stone 1984",
+    idea="Asks one question about one input after another.",
+    encoding="ordinal",
+    maximum_cells=2**25,
+    cost=1,
+)
+def tree(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    kind = DecisionTreeClassifier if isinstance(answer, Choice) else DecisionTreeRegressor
+    return [kind(min_samples_leaf=leaf, random_state=seed) for leaf in (1, 5, 20)]
+
+
+@rival(
+    "forest",
+    title="random forest",
+    paper="Breiman 2001",
+    idea="Averages 100 or 200 trees, each grown on other rows and choosing among other inputs.",
+    encoding="ordinal",
+    maximum_rows=100_000,
+    maximum_cells=2**23,
+    cost=4,
+)
+def forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    count = 200 if len(inputs) <= 10_000 else 100
+    if isinstance(answer, Choice):
+        return [RandomForestClassifier(count, random_state=seed, n_jobs=-1)]
+    return [RandomForestRegressor(count, max_features=share, random_state=seed, n_jobs=-1) for share in (0.33, 1.0)]
