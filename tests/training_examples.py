@@ -26,6 +26,10 @@ class TinyBatch:
     weight: Tensor | None
     rows: np.ndarray
 
+    def to(self, device: torch.device) -> TinyBatch:
+        inputs = {name: each.to(device) for name, each in self.inputs.items()}
+        return TinyBatch(inputs, {name: each.to(device) for name, each in self.targets.items()}, None, self.rows)
+
 
 @dataclass
 class TinyBatches:
@@ -113,9 +117,10 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def learn(folder: Path, recipe: str, kill_at: int | None = None) -> str:
     """Train by a recipe, killed without warning before step ``kill_at``; the fingerprint of the weights."""
-    from instar.training import loop
+    from instar.training import record
+    from instar.training.loop import train
 
-    loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.01, 0
+    record.CHECKPOINT_SECONDS, record.CHECKPOINT_SHARE = 0.01, 0
     given, options = RECIPES[recipe]
     network, asked = make_network(**options), 0
 
@@ -127,7 +132,7 @@ def learn(folder: Path, recipe: str, kill_at: int | None = None) -> str:
         return False
 
     training, validation = make_batches(), make_batches(200, seed=2, shuffle=False)
-    loop.train(network, training, validation, make_settings(**given), folder=folder, seed=7, should_stop=kill)
+    train(network, training, validation, make_settings(**given), folder=folder, seed=7, should_stop=kill)
     return fingerprint(network)
 
 

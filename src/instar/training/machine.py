@@ -37,10 +37,11 @@ def choose_threads(network: nn.Module, batch: int) -> int:
 
 
 @contextmanager
-def computing(threads: int) -> Iterator[None]:
+def computing(threads: int, device: torch.device) -> Iterator[None]:
     """torch uses ``threads`` within the block; threads and the state of its generators are as before afterwards."""
     before = torch.get_num_threads()
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
         torch.set_num_threads(threads)
         try:
             yield

@@ -26,9 +26,10 @@ def regularize_gradient(parameters: FlatParameters, settings: TrainingSettings, 
 
 
 def regularize_weights(parameters: FlatParameters, settings: TrainingSettings, rate: float) -> None:
-    """Decay the weights apart from the gradient, so that no optimizer rescales it (Loshchilov & Hutter 2019).
+    """Decay the weights after a step, apart from the gradient, so that no optimizer rescales it.
 
-    L1 is a proximal step (Duchi & Singer 2009): a subgradient would leave weights near zero, and never at zero.
+    Loshchilov & Hutter 2019. L1 is a proximal step (Duchi & Singer 2009): a subgradient would leave weights near zero,
+    and never at zero.
     """
     if settings.weight_decay:
         parameters.decayed.mul_(max(0.0, 1.0 - rate * settings.weight_decay))
