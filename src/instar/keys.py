@@ -8,19 +8,10 @@ from hashlib import blake2b
 import numpy as np
 
 from instar.errors import UsageError
+from instar.fields.digest import mix
 
 # Where most rows have a twin, keeping twins together leaves no exam that looks like the table.
 REPEATED_SHARE = 0.5
-
-
-def mix(values: np.ndarray) -> np.ndarray:
-    """A bijective scramble of uint64 values (the finalizer of SplitMix64; Steele, Lea & Flood 2014)."""
-    values = values.astype(np.uint64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        values ^= values >> np.uint64(shift)
-        values *= np.uint64(factor)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def row_keys(digests: Mapping[str, np.ndarray]) -> np.ndarray:

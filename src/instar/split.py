@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from instar.errors import ColumnError, ModelError, SettingError, UsageError
-from instar.keys import exam_keys, mix, outranked, row_keys, run_starts
+from instar.fields.digest import mix
+from instar.keys import exam_keys, outranked, row_keys, run_starts
 from instar.settings import Settings, setting
 
 TRAINING, VALIDATION, TEST, LEFT_OUT = 0, 1, 2, 3

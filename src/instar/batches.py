@@ -1,0 +1,280 @@
+"""Fitted fields over a store: rows are gathered, prepared and augmented as tensors, a block of batches at a time.
+
+Preparing thirty columns for 128 rows costs more than a small network's own step, so rows are prepared many batches
+at once and handed out as views; and wholly once where all prepared rows fit in a bounded part of memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from instar.fields import Arrays, Field
+from instar.seeds import seed_for
+from instar.shapes import Vector
+
+if TYPE_CHECKING:
+    from instar.store import Store
+
+# Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
+PREPARED_BYTES = 256 * 2**20
+# A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
+BLOCK_BYTES = 32 * 2**20
+# Rows that are prepared to learn how many bytes one takes.
+PROBE_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B examples: ``inputs`` as `prepare_inputs` gives them, ``targets`` by name, ``weight`` (B,) or None.
+
+    ``rows`` (B,) int64 are their numbers in the store. The tensors may be views of a larger block: nobody changes
+    them in place.
+    """
+
+    inputs: dict[str, Tensor]
+    targets: dict[str, Tensor]
+    weight: Tensor | None
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice | Tensor) -> Batch:
+        """Some of the examples: views for a slice, copies for int64 positions."""
+        return self._each(lambda tensor: tensor[part] if isinstance(part, slice) else tensor.index_select(0, part))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return Batch(
+            {name: change(tensor) for name, tensor in self.inputs.items()},
+            {name: change(tensor) for name, tensor in self.targets.items()},
+            None if self.weight is None else change(self.weight),
+            change(self.rows),
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    @property
+    def bytes(self) -> int:
+        tensors = [*self.inputs.values(), *self.targets.values(), self.rows]
+        return sum(tensor.element_size() * tensor.numel() for tensor in tensors)
+
+
+def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dict[str, Tensor]:
+    """A network's inputs for B rows.
+
+    Where any field is of shape Vector: ``numbers`` (B, W) float32 and ``codes`` (B, C) int64, all of them joined in
+    the order of the fields (W or C may be 0). For each field of shape Grid: ``grid/NAME`` (B, channels, *extent)
+    float32 and ``present/NAME`` (B,) bool.
+    """
+    numbers, codes, grids = [], [], {}
+    vectors = False
+    rows = 0
+    for field in fields:
+        read = arrays[field.name]
+        rows = len(read)
+        prepared = field.prepare(read)
+        if isinstance(field.shape, Vector):
+            vectors = True
+            numbers += [prepared["numbers"]] if field.shape.width else []
+            codes += [prepared["codes"]] if field.shape.cardinalities else []
+        else:
+            grids[f"grid/{field.name}"] = prepared["grid"]
+            grids[f"present/{field.name}"] = prepared["present"]
+    if not vectors:
+        return grids
+    return {
+        "numbers": torch.cat(numbers, 1) if numbers else torch.zeros(rows, 0),
+        "codes": torch.cat(codes, 1) if codes else torch.zeros(rows, 0, dtype=torch.int64),
+        **grids,
+    }
+
+
+class Examples:
+    """The examples of a store as fitted fields see them."""
+
+    def __init__(self, store: Store, inputs: Sequence[Field], targets: Sequence[Field]) -> None:
+        self.store, self.inputs, self.targets = store, tuple(inputs), tuple(targets)
+        self.places = _places(self.inputs)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def take(self, rows: np.ndarray) -> Batch:
+        """The prepared rows (int64), in the order asked for; nothing is augmented."""
+        rows = np.asarray(rows, np.int64)
+        # In the order of the rows neighbours share pages of the mapped files, which are then read once.
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        names = dict.fromkeys(field.name for field in (*self.inputs, *self.targets))
+        arrays = {name: self.store.column(name).arrays(ordered) for name in names}
+        batch = Batch(
+            prepare_inputs(self.inputs, arrays),
+            {field.name: field.prepare(arrays[field.name])["target"] for field in self.targets},
+            None,
+            torch.from_numpy(ordered),
+        )
+        if (order[1:] > order[:-1]).all():
+            return batch
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return batch[torch.from_numpy(back)]
+
+    def in_order(self, rows: np.ndarray, size: int) -> Iterator[Batch]:
+        """Batches of ``size`` rows in the order given, the last one smaller: for evaluation."""
+        block = size * max(1, self.block_rows // size)
+        for start in range(0, len(rows), block):
+            batch = self.take(rows[start : start + block])
+            for first in range(0, len(batch), size):
+                yield batch[first : first + size]
+
+    def flat(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``numbers`` (n, W) float32, flattened grids included, and ``codes`` (n, C) int64, as rivals take them."""
+        numbers: np.ndarray | None = None
+        codes: np.ndarray | None = None
+        first = 0
+        for batch in self.in_order(np.asarray(rows, np.int64), self.block_rows):
+            inputs = batch.inputs
+            grids = [tensor.flatten(1) for name, tensor in inputs.items() if name.startswith("grid/")]
+            joined = torch.cat([inputs["numbers"], *grids] if "numbers" in inputs else grids, 1).numpy()
+            coded = inputs["codes"].numpy() if "codes" in inputs else np.zeros((len(batch), 0), np.int64)
+            if numbers is None or codes is None:
+                numbers = np.empty((len(rows), joined.shape[1]), np.float32)
+                codes = np.empty((len(rows), coded.shape[1]), np.int64)
+            numbers[first : first + len(batch)] = joined
+            codes[first : first + len(batch)] = coded
+            first += len(batch)
+        if numbers is None or codes is None:
+            return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
+        return numbers, codes
+
+    def augment(self, batch: Batch, seed: int) -> Batch:
+        """A varied copy of a training batch, its inputs varied by their fields.
+
+        Every field draws from a generator of the same seed, so that aligned grids are varied alike.
+        """
+        inputs = dict(batch.inputs)
+        for field in self.inputs:
+            if type(field).augment is Field.augment:
+                continue
+            varied = field.augment(self._of(field, inputs), torch.Generator().manual_seed(seed))
+            if isinstance(field.shape, Vector):
+                for name, tensor in varied.items():
+                    inputs[name] = inputs[name].clone()
+                    inputs[name][:, self.places[field.name][name]] = tensor
+            else:
+                inputs.update({f"{name}/{field.name}": tensor for name, tensor in varied.items()})
+        return replace(batch, inputs=inputs)
+
+    def _of(self, field: Field, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What ``field`` prepared, out of joined inputs."""
+        if isinstance(field.shape, Vector):
+            return {name: inputs[name][:, place] for name, place in self.places[field.name].items()}
+        return {name: inputs[f"{name}/{field.name}"] for name in ("grid", "present")}
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """How many bytes a prepared row takes."""
+        probe = self.take(np.arange(min(PROBE_ROWS, len(self.store))))
+        return max(1, -(-probe.bytes // max(1, len(probe))))
+
+    @property
+    def block_rows(self) -> int:
+        return max(1, BLOCK_BYTES // self.row_bytes)
+
+
+def _places(fields: Sequence[Field]) -> dict[str, dict[str, slice]]:
+    """Which columns of the joined ``numbers`` and ``codes`` are each Vector field's."""
+    places = {}
+    total = Vector()
+    for field in fields:
+        if isinstance(field.shape, Vector):
+            after = total + field.shape
+            columns = {
+                "numbers": slice(total.width, after.width),
+                "codes": slice(len(total.cardinalities), len(after.cardinalities)),
+            }
+            places[field.name] = {name: place for name, place in columns.items() if place.stop > place.start}
+            total = after
+    return places
+
+
+class Batches:
+    """The batches of every epoch over ``rows``, in an order that comes from (seed, epoch) alone.
+
+    ``steps`` batches of ``size`` rows make an epoch; the last is smaller, and where it would hold a single row, which
+    has no variance for a normalisation to use, that row joins the batch before it. ``augment`` varies inputs, with
+    draws from (seed, epoch, step) alone.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        rows: np.ndarray,
+        *,
+        size: int,
+        seed: int,
+        augment: bool = False,
+        shuffle: bool = True,
+    ) -> None:
+        self.examples, self.rows = examples, np.asarray(rows, np.int64)
+        self.size, self.seed, self.augment, self.shuffle = size, seed, augment, shuffle
+        whole, rest = divmod(len(self.rows), size)
+        self.steps = whole + (rest > (1 if whole else 0))
+        row_bytes = examples.row_bytes if len(self.rows) else 1
+        self._per_block = max(1, BLOCK_BYTES // (row_bytes * size))
+        self._prepared = self._prepare_all() if row_bytes * len(self.rows) <= PREPARED_BYTES else None
+
+    def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of epoch ``number`` from ``first_step`` on: the same ones, wherever one begins."""
+        order = self._order(number)
+        for step in range(first_step, self.steps, self._per_block):
+            after = min(step + self._per_block, self.steps)
+            block = self._gather(order[step * self.size : self._stop(after - 1)])
+            for each in range(step, after):
+                batch = block[(each - step) * self.size : self._stop(each) - step * self.size]
+                yield self._augmented(batch, number, each) if self.augment else batch
+
+    def _augmented(self, batch: Batch, epoch: int, step: int) -> Batch:
+        return self.examples.augment(batch, seed_for(self.seed, "augment", epoch, step))
+
+    def _stop(self, step: int) -> int:
+        """The position after the last row of a step."""
+        return len(self.rows) if step == self.steps - 1 else (step + 1) * self.size
+
+    def _order(self, epoch: int) -> Tensor:
+        """Positions in ``rows``."""
+        if not self.shuffle:
+            return torch.arange(len(self.rows))
+        generator = torch.Generator().manual_seed(seed_for(self.seed, "order", epoch))
+        return torch.randperm(len(self.rows), generator=generator)
+
+    def _gather(self, positions: Tensor) -> Batch:
+        if self._prepared is None:
+            return self.examples.take(self.rows[positions.numpy()])
+        if not self.shuffle:
+            return self._prepared[int(positions[0]) : int(positions[-1]) + 1]
+        return self._prepared[positions]
+
+    def _prepare_all(self) -> Batch | None:
+        """All rows, prepared a block at a time into tensors of their final size, so that nothing is held twice."""
+        whole: Batch | None = None
+        first = 0
+        for batch in self.examples.in_order(self.rows, self.examples.block_rows):
+            if whole is None:
+                whole = batch._each(lambda tensor: tensor.new_empty((len(self.rows), *tensor.shape[1:])))
+            stop = first + len(batch)
+            for mine, theirs in ((whole.inputs, batch.inputs), (whole.targets, batch.targets)):
+                for name, tensor in theirs.items():
+                    mine[name][first:stop] = tensor
+            whole.rows[first:stop] = batch.rows
+            first = stop
+        return whole
