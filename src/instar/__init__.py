@@ -1,1 +1,39 @@
-"""Instar learns from examples: it builds, trains and honestly examines the neural network that fits them."""
+"""Instar learns from examples: it builds, trains and honestly examines the neural network that fits them.
+
+    model = instar.train("houses.csv", target="price")
+    model.predict(frame); model.evaluate(frame); model.network
+
+Nothing heavy is imported before it is used. The errors, a tree under `InstarError`, are in `instar.errors`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from instar.errors import InstarError
+    from instar.learn import train
+    from instar.model import Model, load
+
+__version__ = version("instar")
+
+_HOMES = {
+    "InstarError": "instar.errors",
+    "Model": "instar.model",
+    "load": "instar.model",
+    "train": "instar.learn",
+}
+
+__all__ = ["InstarError", "Model", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'instar' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,134 @@
+"""How the network that is saved is trained, and how it is examined: on rows set apart, by folds, or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
+from instar.evaluation.conformal import sorted_residuals
+from instar.fields import Field
+from instar.run import Run
+from instar.shapes import Amounts, Choice
+from instar.trial import Material, Trial, conduct, fit_fields
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The network that is saved, and what it, or the procedure that made it, answered for rows not learned from.
+
+    rows: row numbers of the store, int64; empty where nothing was examined.
+    truth, answers: by target, as `Trial.truth` and `Trial.answer` give them.
+    residuals: sorted absolute residuals of rows not learned from, by target that is an amount.
+    """
+
+    trial: Trial
+    rows: np.ndarray
+    truth: Mapping[str, np.ndarray]
+    answers: Mapping[str, np.ndarray]
+    residuals: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end: ``seconds`` of training in all (None: no limit), and whether somebody asked to stop."""
+
+    seconds: float | None
+    should_stop: Callable[[], bool]
+
+    def deadline(self, share: float = 1.0) -> float | None:
+        return None if self.seconds is None else time.monotonic() + self.seconds * share
+
+
+def train_and_examine(material: Material, division: Division, run: Run, limits: Limits) -> Examined:
+    """Train as the division says. A run that was interrupted goes on."""
+    if division.exam is Exam.FOLDS:
+        return _by_folds(material, division, run, limits)
+    training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
+    trial = conduct(
+        material,
+        training,
+        validation if len(validation) else None,
+        folder=run.folder,
+        stage="train",
+        deadline=limits.deadline(),
+        should_stop=limits.should_stop,
+    )
+    truth, answers = (trial.truth(test), trial.answer(test)) if len(test) else ({}, {})
+    held_out = validation if len(validation) else test
+    if len(held_out):
+        residuals = _residuals(trial.targets, trial.truth(held_out), trial.answer(held_out))
+    else:
+        nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
+        residuals = _residuals(trial.targets, nothing, nothing)
+    return Examined(trial, test, truth, answers, residuals)
+
+
+def _by_folds(material: Material, division: Division, run: Run, limits: Limits) -> Examined:
+    """Every row is examined by a network that never saw it; the network that is saved learns from all rows.
+
+    It trains for the median of the folds' best lengths, since nothing is left to tell it when to stop.
+    """
+    share = 1 / (division.settings.folds + 1)
+    _, targets = fit_fields(material, division.rows)
+    rows: list[np.ndarray] = []
+    answers: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
+    lengths: list[int] = []
+    for number, (training, validation, examined) in enumerate(division.folds(), start=1):
+        kept = run.kept(f"fold-{number}")
+        if kept is None:
+            trial = conduct(
+                material,
+                training,
+                validation,
+                folder=run.folder,
+                stage=f"fold {number}",
+                deadline=limits.deadline(share),
+                should_stop=limits.should_stop,
+            )
+            given = trial.answer(examined)
+            aligned = [_aligned(given[one.name], one, all_) for one, all_ in zip(trial.targets, targets, strict=True)]
+            kept = {str(place): each for place, each in enumerate(aligned)}, {"best_epoch": trial.outcome.best_epoch}
+            run.keep(f"fold-{number}", *kept)
+        arrays, content = kept
+        rows.append(examined)
+        lengths.append(int(content["best_epoch"]))
+        for place, each in enumerate(targets):
+            answers[each.name].append(arrays[str(place)])
+    trial = conduct(
+        material,
+        division.rows,
+        None,
+        folder=run.folder,
+        stage="train",
+        epochs=max(1, round(float(np.median(lengths)))),
+        deadline=limits.deadline(share),
+        should_stop=limits.should_stop,
+    )
+    examined = np.concatenate(rows)
+    joined = {name: np.concatenate(parts) for name, parts in answers.items()}
+    truth = trial.truth(examined)
+    return Examined(trial, examined, truth, joined, _residuals(targets, truth, joined))
+
+
+def _aligned(answers: np.ndarray, target: Field, whole: Field) -> np.ndarray:
+    """Answers of a fold in the classes of all rows: a class that the fold's training rows lack has probability 0."""
+    if not isinstance(target.answer, Choice):
+        return answers
+    places = {label: place for place, label in enumerate(whole.classes)}
+    aligned = np.zeros((len(answers), len(places)))
+    aligned[:, [places[label] for label in target.classes]] = answers
+    return aligned
+
+
+def _residuals(
+    targets: Sequence[Field], truth: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    return {
+        each.name: sorted_residuals(truth[each.name], answers[each.name])
+        for each in targets
+        if isinstance(each.answer, Amounts)
+    }

@@ -1,0 +1,191 @@
+"""The model folder: data, and nothing that runs.
+
+    model.safetensors   the network's tensors (``network/...``) and the fields' arrays (``fields/NAME/...``)
+    instar.json         format, versions, fields, network, claims, and a manifest of hashes
+    README.md, report.html, report.json, metrics.jsonl, run.json
+
+A folder may come from a stranger. What it declares is checked before anything is allocated: the sizes of both files,
+the safetensors header, the number, names, types and shapes of tensors against those that the declared network and
+fields must have, and the hash of the bytes. There is no pickle. Nothing in here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from instar.errors import ModelError
+from instar.files import write_atomically, write_json
+
+FORMAT = 1
+DECLARATION, TENSORS = "instar.json", "model.safetensors"
+
+# Far above what any network here needs, far below what would exhaust a laptop.
+MAXIMUM_DECLARATION_BYTES = 64 * 2**20
+MAXIMUM_HEADER_BYTES = 16 * 2**20
+MAXIMUM_TENSORS = 100_000
+MAXIMUM_TENSOR_FILE_BYTES = 4 * 2**30
+
+# The element types that Instar writes, by numpy's and torch's name: safetensors' name of each, and its bytes.
+TYPE_NAMES = {
+    "float64": "F64",
+    "float32": "F32",
+    "int64": "I64",
+    "int32": "I32",
+    "uint64": "U64",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
+_BYTES = {name: np.dtype(numpy).itemsize for numpy, name in TYPE_NAMES.items()}
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """One tensor as a file or a network declares it; ``type`` is safetensors' name of the element type."""
+
+    type: str
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return _BYTES[self.type] * math.prod(self.shape)
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> TensorHeader:
+        return cls(TYPE_NAMES[array.dtype.name], tuple(array.shape))
+
+
+def write_model(folder: Path, declaration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+    """Write both files, the declaration last: a folder without it is no model yet. Raises FolderError."""
+    path = folder / TENSORS
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary))
+    manifest = {TENSORS: {"sha256": file_hash(path), "bytes": path.stat().st_size}}
+    write_json(folder / DECLARATION, {"format": FORMAT, **declaration, "files": manifest})
+
+
+def is_model(folder: Path) -> bool:
+    return (folder / DECLARATION).is_file()
+
+
+def read_declaration(folder: Path) -> dict[str, Any]:
+    """The content of ``instar.json``, its format checked. Raises ModelError."""
+    path = folder / DECLARATION
+    if not folder.is_dir():
+        raise ModelError(
+            "There is no such model folder", where=str(folder), remedy="Give the folder that training made"
+        )
+    if not path.is_file():
+        raise ModelError(
+            f"The folder is no finished model: it has no {DECLARATION}",
+            where=str(folder),
+            remedy="Run the training command again, it goes on where it stopped",
+        )
+    content = _read_json(path)
+    declared = content.get("format")
+    if isinstance(declared, int) and not isinstance(declared, bool) and declared > FORMAT:
+        raise ModelError(
+            f"The model has format {declared}, and this version of Instar reads formats up to {FORMAT}",
+            where=str(path),
+            remedy="Update Instar: pip install --upgrade instar",
+        )
+    if declared != FORMAT or isinstance(declared, bool):
+        raise damaged(path, f"its format is {declared!r}")
+    return content
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAXIMUM_DECLARATION_BYTES:
+            raise damaged(path, f"it is larger than {MAXIMUM_DECLARATION_BYTES} bytes")
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as failure:
+        raise damaged(path, "it is not JSON") from failure
+    except OSError as failure:
+        raise ModelError(f"The file cannot be read ({failure.strerror})", where=str(path)) from failure
+    if not isinstance(content, dict):
+        raise damaged(path, "it is not a JSON object")
+    return content
+
+
+def damaged(path: Path, reason: str) -> ModelError:
+    """The error for a folder that is not what Instar wrote."""
+    return ModelError(
+        f"The file is not as Instar wrote it: {reason}", where=str(path), remedy="Use a fresh copy of the model folder"
+    )
+
+
+def read_headers(folder: Path) -> dict[str, TensorHeader]:
+    """What ``model.safetensors`` declares, nothing of it allocated. Raises ModelError."""
+    path = folder / TENSORS
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            start = stream.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(MAXIMUM_HEADER_BYTES, size - 8) or size > MAXIMUM_TENSOR_FILE_BYTES:
+                raise damaged(path, "its size or its header's is out of bounds")
+            content = json.loads(stream.read(length))
+    except OSError as failure:
+        raise ModelError(f"The file cannot be read ({failure.strerror})", where=str(path)) from failure
+    except (ValueError, RecursionError) as failure:
+        raise damaged(path, "its header is not JSON") from failure
+    try:
+        content.pop("__metadata__", None)
+        headers = {
+            name: TensorHeader(str(entry["dtype"]), tuple(int(extent) for extent in entry["shape"]))
+            for name, entry in content.items()
+        }
+        sizes = sum(header.bytes for header in headers.values())
+        negative = any(extent < 0 for header in headers.values() for extent in header.shape)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as failure:
+        raise damaged(path, "its header does not describe tensors") from failure
+    if len(headers) > MAXIMUM_TENSORS or negative or sizes != size - 8 - length:
+        raise damaged(path, "its header does not fit its size")
+    return headers
+
+
+class TensorFile:
+    """``model.safetensors``, found to be unchanged and well formed; read a part at a time. Raises ModelError."""
+
+    def __init__(self, folder: Path, declaration: Mapping[str, Any]) -> None:
+        self.path = folder / TENSORS
+        self.headers = read_headers(folder)
+        manifest = declaration.get("files")
+        entry = manifest.get(TENSORS) if isinstance(manifest, dict) else None
+        if not isinstance(entry, dict) or entry.get("sha256") != file_hash(self.path):
+            raise damaged(self.path, "its hash is another")
+
+    def read(self, prefix: str, expected: Mapping[str, TensorHeader]) -> dict[str, np.ndarray]:
+        """The tensors whose names start with ``prefix``, after they are found to be exactly those ``expected``.
+
+        ``expected`` and the result go by names without the prefix.
+        """
+        present = {name.removeprefix(prefix): each for name, each in self.headers.items() if name.startswith(prefix)}
+        if present != dict(expected):
+            names = sorted(set(present) ^ set(expected)) or sorted(n for n in present if present[n] != expected[n])
+            raise damaged(self.path, f"the tensor {prefix + names[0]!r} is not as {DECLARATION} declares it")
+        try:
+            with safe_open(self.path, framework="numpy") as stream:
+                return {name: stream.get_tensor(prefix + name) for name in present}
+        except Exception as failure:  # safetensors raises its own class for what its header check refuses
+            raise damaged(self.path, str(failure)) from failure
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as hex digits. Raises ModelError."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as failure:
+        raise ModelError(f"The file cannot be read ({failure.strerror})", where=str(path)) from failure

@@ -1,0 +1,354 @@
+"""The trained thing: how its columns are read, its fitted fields, its network, and what it may claim."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import instar
+from instar.batches import prepare_inputs
+from instar.errors import ColumnError, ContentError, FolderError, UsageError
+from instar.evaluation.conformal import half_width
+from instar.fields import Arrays, Field, kinds
+from instar.folder import DECLARATION, TYPE_NAMES, TensorFile, TensorHeader, damaged, read_declaration, write_model
+from instar.frames import frame_like
+from instar.shapes import Amounts, Choice
+from instar.sources import Chunk, Source
+from instar.sources.locate import locate
+from instar.sources.matching import match
+from instar.store import ColumnPlan
+
+if TYPE_CHECKING:
+    import torch
+
+    from instar.evaluation.report import Report
+    from instar.networks.assemble import Network
+
+logger = logging.getLogger("instar")
+
+# Rows that are prepared and answered at a time: enough to keep the processor busy, few enough for pictures to fit.
+ROWS_AT_A_TIME = 512
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Answers for n rows, by target: probabilities (n, classes), or amounts (n, width) in the target's own units.
+
+    A row that could not be read has NaN everywhere; ``problems`` say why, with the place.
+    """
+
+    answers: Mapping[str, np.ndarray]
+    problems: Sequence[str] = ()
+
+
+class Model:
+    """A network together with everything that is needed to use it on content as people have it.
+
+    Made by `instar.train` and `instar.load`. ``network`` is an ordinary ``torch.nn.Module``.
+    """
+
+    def __init__(
+        self,
+        plans: Mapping[str, ColumnPlan],
+        inputs: Sequence[Field],
+        targets: Sequence[Field],
+        network: Network,
+        residuals: Mapping[str, np.ndarray],
+        claims: Mapping[str, Any],
+        folder: Path | None = None,
+    ) -> None:
+        self.plans, self.inputs, self.targets = dict(plans), tuple(inputs), tuple(targets)
+        self.network = network
+        self.residuals, self.claims, self.folder = dict(residuals), dict(claims), folder
+
+    @property
+    def classes(self) -> Any:
+        """The classes in the order of `predict_proba`'s columns; a dictionary by target where there are several.
+
+        None for a target that is an amount.
+        """
+        return self._by_target({each.name: getattr(each, "classes", None) for each in self.targets})
+
+    def predict(self, source: Any, *, coverage: float = 0.9, allow_outside: bool = False) -> Any:
+        """A frame with a row per example.
+
+        Columns ``prediction`` and ``confidence`` (probability of the predicted class) for a category, ``prediction``,
+        ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets. ``low`` and
+        ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018).
+
+        Parameters
+        ----------
+        source: whatever `instar.train` takes, and lists of files. A pandas, polars or Arrow frame gets its own type
+            back, everything else a polars frame.
+        coverage: between 0 and 1.
+
+        Raises ColumnError where a column is missing or of another kind than in training.
+        """
+        predictions = self.answer(self.open(source, allow_outside=allow_outside))
+        for problem in predictions.problems:
+            logger.warning("%s", problem)
+        return frame_like(source, self.columns(predictions, coverage=coverage))
+
+    def predict_proba(self, source: Any, *, allow_outside: bool = False) -> Any:
+        """Probabilities (n, classes) in the order of `classes`; a dictionary by target where there are several."""
+        chosen = [each for each in self.targets if isinstance(each.answer, Choice)]
+        if not chosen:
+            raise UsageError("The model answers numbers, which have no probabilities", remedy="Use predict")
+        answers = self.answer(self.open(source, allow_outside=allow_outside)).answers
+        if len(self.targets) == 1:
+            return answers[chosen[0].name]
+        return {each.name: answers[each.name] for each in chosen}
+
+    def evaluate(self, source: Any, *, allow_outside: bool = False) -> Report:
+        """How good the model is on other examples with answers.
+
+        Returns a report whose ``metrics`` is a dictionary by name, each with ``value``, ``low``, ``high``, ``rows``.
+        Raises ColumnError where a target's column is missing.
+        """
+        from instar.evaluation.examination import examine_source
+
+        return examine_source(self, self.open(source, allow_outside=allow_outside))
+
+    def open(self, source: Any, *, allow_outside: bool = False) -> Source:
+        """The source behind what a person gave, with a lone column of files under the name that the model knows."""
+        return match(locate(source, allow_outside=allow_outside), [each.name for each in self.inputs])
+
+    def answer(self, source: Source) -> Predictions:
+        """The network's answers for every record of ``source``, in its order."""
+        names = [each.name for each in self.inputs]
+        check_columns(source, names, "The model needs")
+        collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
+        problems: list[str] = []
+        unreadable, rows = dict.fromkeys(names, 0), 0
+        for chunk in source.chunks(names):
+            arrays = self.read(chunk, names)
+            rows += len(chunk)
+            for name, column in arrays.items():
+                unreadable[name] += len(column.problems)
+                problems += [f"{source.locate_row(chunk.start + each.row)}: {each.reason}" for each in column.problems]
+            for name, answers in self.answer_arrays(arrays).items():
+                collected[name].append(answers)
+        for name, count in unreadable.items():
+            if rows and count == rows:
+                raise ContentError(
+                    f"No value of the column {name!r} can be read as {self.plans[name].kind}, as it was in training "
+                    f"(the first: {problems[0]})",
+                    where=source.place,
+                    remedy="Give content of the kind that the model was trained on",
+                )
+        if not rows:
+            raise ContentError("There are no rows", where=source.place, remedy="Give at least one example")
+        return Predictions({name: np.concatenate(parts) for name, parts in collected.items()}, problems)
+
+    def read(self, chunk: Chunk, names: Iterable[str]) -> dict[str, Arrays]:
+        """The kinds' reading of a chunk's columns."""
+        return {name: kinds[self.plans[name].kind].read(chunk.columns[name], self.plans[name].plan) for name in names}
+
+    def answer_arrays(self, arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
+        """Answers for rows that have been read; NaN for rows of which nothing was present."""
+        rows = len(next(iter(arrays.values())))
+        parts = []
+        for start in range(0, rows, ROWS_AT_A_TIME):
+            stretch = {name: column.rows(slice(start, start + ROWS_AT_A_TIME)) for name, column in arrays.items()}
+            parts.append(answers(self.network, self.targets, [prepare_inputs(self.inputs, stretch)]))
+        joined = {each.name: np.concatenate([part[each.name] for part in parts]) for each in self.targets}
+        unread = np.zeros(rows, bool)
+        for column in arrays.values():
+            for problem in column.problems:
+                unread[problem.row] = True
+        present = np.any([column.present for column in arrays.values()], axis=0)
+        for values in joined.values():
+            values[unread & ~present] = np.nan
+        return joined
+
+    def columns(
+        self, predictions: Predictions, *, coverage: float = 0.9, probabilities: bool = False
+    ) -> dict[str, Any]:
+        """Predictions as named columns, a value per row; see `predict`. ``probabilities`` adds a column per class.
+
+        Raises UsageError for a ``coverage`` that does not lie between 0 and 1.
+        """
+        if not 0 < coverage < 1:
+            raise UsageError(f"The coverage must lie between 0 and 1, and is {coverage}", remedy="Try 0.9")
+        columns: dict[str, Any] = {}
+        for target in self.targets:
+            prefix = f"{target.name}_" if len(self.targets) > 1 else ""
+            answer = predictions.answers[target.name]
+            known = ~np.isnan(answer).any(axis=1)
+            values = target.decode(np.where(known[:, None], answer, 0))
+            if isinstance(target.answer, Choice):
+                columns[f"{prefix}prediction"] = [v if k else None for v, k in zip(values, known, strict=True)]
+                columns[f"{prefix}confidence"] = answer.max(axis=1)
+                if probabilities:
+                    columns |= {f"{prefix}{label}": answer[:, code] for code, label in enumerate(target.classes)}
+                continue
+            width = np.broadcast_to(half_width(self.residuals[target.name], coverage), answer.shape[1:])
+            for index in range(answer.shape[1]):
+                suffix = f"_{index}" if answer.shape[1] > 1 else ""
+                columns[f"{prefix}prediction{suffix}"] = answer[:, index]
+                columns[f"{prefix}low{suffix}"] = answer[:, index] - width[index]
+                columns[f"{prefix}high{suffix}"] = answer[:, index] + width[index]
+        return columns
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model folder: data only, every file whole or not at all. Raises FolderError.
+
+        Saves over a model of the same folder, and refuses any other folder that is not empty.
+        """
+        path = Path(folder)
+        if path.exists() and path != self.folder and (not path.is_dir() or any(path.iterdir())):
+            raise FolderError("The folder is not empty", where=str(path), remedy="Give a new folder")
+        self.write(path)
+        return path
+
+    def write(self, folder: Path) -> None:
+        """Write what loading needs into a folder, whatever else lies there."""
+        import torch
+
+        tensors = {f"network/{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
+        tensors |= {f"residuals/{name}/sorted": value for name, value in self.residuals.items()}
+        declared: dict[str, list[dict[str, Any]]] = {"inputs": [], "targets": []}
+        for role, fitted in (("inputs", self.inputs), ("targets", self.targets)):
+            for each in fitted:
+                state, arrays = each.state()
+                tensors |= {f"fields/{each.name}/{key}": value for key, value in arrays.items()}
+                headers = {key: TensorHeader.of(value) for key, value in arrays.items()}
+                shapes = {key: {"type": header.type, "shape": header.shape} for key, header in headers.items()}
+                plan = self.plans[each.name]
+                declared[role].append(
+                    {"name": each.name, "kind": plan.kind, "plan": dict(plan.plan), "state": state, "arrays": shapes}
+                )
+        declaration = {
+            "instar": instar.__version__,
+            "torch": torch.__version__,
+            **declared,
+            "network": self.network.plan.as_json(),
+            "residuals": {name: value.shape for name, value in self.residuals.items()},
+            "claims": self.claims,
+        }
+        write_model(folder, declaration, tensors)
+
+    def _by_target(self, values: dict[str, Any]) -> Any:
+        return values if len(values) > 1 else next(iter(values.values()))
+
+    def __repr__(self) -> str:
+        asked = ", ".join(each.name for each in self.targets)
+        return f"<instar.Model of {asked} from {len(self.inputs)} inputs{f' in {self.folder}' if self.folder else ''}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{score['value']:.4f}</td><td>{score['low']:.4f} – {score['high']:.4f}</td></tr>"
+            for metrics in self.claims.get("metrics", {}).values()
+            for name, score in metrics.items()
+            if score["low"] is not None
+        )
+        head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
+
+
+def load(folder: str | Path) -> Model:
+    """The model in a folder. Runs no code from it, and allocates nothing that its network does not need.
+
+    Raises ModelError for a folder that is damaged, newer or no model, UsageError where a plug-in is missing.
+    """
+    import torch
+
+    from instar.networks.assemble import Network, Plan
+
+    path = Path(folder)
+    declaration = read_declaration(path)
+    file = TensorFile(path, declaration)
+    with _well_formed(path / DECLARATION):
+        plans = {
+            each["name"]: ColumnPlan(each["kind"], each["plan"])
+            for role in ("inputs", "targets")
+            for each in declaration[role]
+        }
+        inputs, targets = (tuple(_restore(file, each) for each in declaration[role]) for role in ("inputs", "targets"))
+        residuals = {
+            name: file.read(f"residuals/{name}/", {"sorted": TensorHeader("F64", tuple(shape))})["sorted"]
+            for name, shape in declaration["residuals"].items()
+        }
+        if residuals.keys() != {each.name for each in targets if isinstance(each.answer, Amounts)}:
+            raise ValueError("residuals of other targets")
+        claims = dict(declaration["claims"])
+        with torch.device("meta"):
+            network = Network(
+                {each.name: each.shape for each in inputs if each.shape is not None},
+                {each.name: each.answer for each in targets if each.answer is not None},
+                Plan.from_json(declaration["network"]),
+            )
+    expected = {name: _header(tensor) for name, tensor in network.state_dict().items()}
+    weights = {name: torch.from_numpy(array) for name, array in file.read("network/", expected).items()}
+    network.load_state_dict(weights, assign=True)
+    network.eval()
+    return Model(plans, inputs, targets, network, residuals, claims, path)
+
+
+def _restore(file: TensorFile, declared: Mapping[str, Any]) -> Field:
+    expected = {name: TensorHeader(each["type"], tuple(each["shape"])) for name, each in declared["arrays"].items()}
+    arrays = file.read(f"fields/{declared['name']}/", expected)
+    return kinds[declared["kind"]].restore(declared["name"], declared["state"], arrays)
+
+
+@contextmanager
+def _well_formed(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in taking a stranger's declaration apart means that it is damaged."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as failure:
+        raise damaged(path, f"a part is missing or malformed ({type(failure).__name__}: {failure})") from failure
+
+
+def _header(tensor: torch.Tensor) -> TensorHeader:
+    return TensorHeader(TYPE_NAMES[str(tensor.dtype).removeprefix("torch.")], tuple(tensor.shape))
+
+
+def answers(
+    network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
+) -> dict[str, np.ndarray]:
+    """The network's answers for prepared inputs, joined: probabilities, or amounts in the target's own units."""
+    import torch
+
+    collected: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
+    device = next(iter(network.parameters())).device
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for inputs in batches:
+            given = network.answer({name: tensor.to(device) for name, tensor in inputs.items()})
+            for each in targets:
+                values = given[each.name].cpu().numpy().astype(np.float64)
+                collected[each.name].append(
+                    np.asarray(each.decode(values)) if isinstance(each.answer, Amounts) else values
+                )
+    network.train(training)
+    return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def check_columns(source: Source, names: Iterable[str], who: str) -> None:
+    """Raises ColumnError where the source lacks one of the columns."""
+    columns = source.schema().columns
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise ColumnError(
+            f"{who} the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}, not found here",
+            where=source.place,
+            remedy=f"The columns are: {', '.join(columns)}",
+        )

@@ -1,0 +1,116 @@
+"""Which column is of which kind, which are left out, and why: decided once, on a sample of the whole source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from instar.errors import ColumnError, UsageError, did_you_mean
+from instar.fields import Kind, kinds
+from instar.findings import unfit_columns
+from instar.settings import Settings
+from instar.sources import Chunk, Column, Schema
+from instar.store import ColumnPlan
+
+# A column of which no kind is surer than this is left out of the inputs.
+LEAST_CONFIDENCE = 0.3
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What a person, or the source itself, says that columns are for."""
+
+    targets: tuple[str, ...]
+    group: str | None = None
+    time_order: str | None = None
+    given_split: str | None = None
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Columns that are read but are neither inputs nor targets."""
+        return tuple(name for name in (self.group, self.given_split) if name is not None)
+
+    def check(self, columns: Sequence[str], place: str) -> None:
+        """Raises ColumnError, which lists the columns, for a name that the source does not have."""
+        for name in (*self.targets, self.group, self.time_order, *self.exclude):
+            if name is not None and name not in columns:
+                remedy = f"{did_you_mean(name, columns)} The columns are: {', '.join(columns)}"
+                raise ColumnError(f"There is no column called {name!r}", where=place, remedy=remedy)
+        if len(set(self.targets)) != len(self.targets):
+            raise UsageError("A target is named twice", remedy="Name each --target once")
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The plan of every column that is read, by name; and the columns left out, each with the reason."""
+
+    plans: Mapping[str, ColumnPlan]
+    inputs: tuple[str, ...]
+    dropped: Mapping[str, str]
+
+
+def recognize(
+    sample: Chunk,
+    schema: Schema,
+    roles: Roles,
+    *,
+    place: str,
+    overrides: Mapping[str, str],
+    settings: Mapping[type[Settings], Settings],
+) -> Recognition:
+    """Decide every column's kind from ``sample``; ``overrides`` (column to kind) win over what is sniffed.
+
+    Raises ColumnError where a target is of no kind that can be one, or nothing is left to learn from.
+    """
+    roles.check(schema.columns, place)
+    for name in overrides:
+        if name not in schema.columns:
+            raise ColumnError(
+                f"There is no column called {name!r}", where=place, remedy=did_you_mean(name, schema.columns)
+            )
+    certain = {**(schema.kinds or {}), **overrides}
+    dropped = dict.fromkeys(roles.exclude, "you excluded it")
+    aside = {*roles.targets, *roles.others}
+    candidates = [name for name in schema.columns if name not in aside and name not in dropped]
+    unfit = unfit_columns(sample, candidates)
+    plans: dict[str, ColumnPlan] = {}
+    for name in schema.columns:
+        if name in roles.exclude:
+            continue
+        is_target = name in roles.targets
+        kind_name, confidence = _most_likely(sample.columns[name], certain.get(name), target=is_target)
+        if name in candidates and name not in overrides and name != roles.time_order:
+            if name in unfit:
+                dropped[name] = unfit[name]
+                continue
+            if confidence < LEAST_CONFIDENCE:
+                dropped[name] = "no kind of content was recognised in it"
+                continue
+        kind = kinds[kind_name]
+        if is_target and not kind.can_be_target:
+            raise ColumnError(
+                f"The column {name!r} is of kind {kind_name}, which cannot be a target yet",
+                where=place,
+                remedy="Choose another --target, or say its kind with --kind " + f"{name}=KIND",
+            )
+        plans[name] = ColumnPlan(kind_name, kind.survey(sample.columns[name], settings[kind.settings]))
+    inputs = tuple(name for name in candidates if name in plans)
+    if not inputs:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+        raise ColumnError(
+            "No column is left to learn from" + (f" ({reasons})" if reasons else ""),
+            where=place,
+            remedy="Say a column's kind with --kind COLUMN=KIND to have it used",
+        )
+    return Recognition(plans, inputs, dropped)
+
+
+def _most_likely(column: Column, named: str | None, *, target: bool) -> tuple[str, float]:
+    """The kind that is surest of a column, and how sure; a named kind is certain. Raises UsageError if unknown."""
+    if named is not None:
+        return named, 1.0 if kinds[named] else 0.0
+    able: Iterable[tuple[str, Kind]] = kinds.items()
+    sure = {name: kind.sniff(column, target=target) for name, kind in able if kind.can_be_target or not target}
+    best = max(sure, key=lambda name: (sure[name], name))
+    return best, sure[best]

@@ -1,0 +1,157 @@
+"""The run folder: what was asked, so that the same command goes on and another one is refused; and what is done."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from instar.errors import FolderError
+from instar.files import locked, refusal, write_atomically, write_json
+from instar.folder import is_model
+
+RUN, LOG = "run.json", "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for: the source's name, place and fingerprint, and every setting that is not its default."""
+
+    name: str
+    place: str
+    fingerprint: str
+    settings: Mapping[str, Any]
+
+    def default_folder(self) -> Path:
+        """``runs/NAME-HASH``, from source and settings: another question is another folder."""
+        asked = json.dumps([self.place, dict(self.settings)], sort_keys=True, default=str)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-.") or "run"
+        return Path("runs") / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:6]}"
+
+
+class Run:
+    """A folder in which one request is carried out, once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def finished(self) -> bool:
+        return is_model(self.folder) and (self.folder / RUN).is_file()
+
+    def check_writable(self) -> None:
+        """Raises FolderError where the folder cannot be made or written, before any work is done for it."""
+        place = self.folder
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            raise refusal(place, OSError(errno.ENOTDIR, ""))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise refusal(place, OSError(errno.EACCES, ""))
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep other processes out of the folder; leave none behind where nothing was begun in a new one."""
+        new = not self.folder.exists()
+        try:
+            with locked(self.folder):
+                yield
+        finally:
+            if new and self.folder.is_dir() and not (self.folder / RUN).exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Drop what only an unfinished run needs."""
+        shutil.rmtree(self.results, ignore_errors=True)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / LOG
+
+    @property
+    def results(self) -> Path:
+        """Where the results of finished stages lie until the whole run is finished."""
+        return self.folder / "checkpoint"
+
+    def recorded(self) -> dict[str, Any] | None:
+        """What an earlier start of this run wrote down, or None. Raises FolderError if that is something else."""
+        path = self.folder / RUN
+        if not path.exists():
+            others = [item.name for item in self.folder.iterdir() if not item.name.startswith(".")]
+            if others:
+                raise FolderError(
+                    f"The folder holds something else ({others[0]})",
+                    where=str(self.folder),
+                    remedy="Choose another folder with --out",
+                )
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            content["settings"], content["fingerprint"], content["content"]
+        except (OSError, ValueError, KeyError, TypeError) as failure:
+            raise FolderError(
+                "The record of the run cannot be read", where=str(path), remedy="Choose another folder with --out"
+            ) from failure
+        return content
+
+    def check(self, recorded: Mapping[str, Any], request: Request) -> bool:
+        """Whether the source looks untouched since. Raises FolderError where the settings are others, by name."""
+        before, now = recorded["settings"], json.loads(json.dumps(dict(request.settings), default=str))
+        changed = [
+            f"{name} was {before.get(name, 'the default')} and is {now.get(name, 'the default')}"
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        ]
+        if changed:
+            raise FolderError(
+                f"The folder holds a run with other settings: {'; '.join(changed)}",
+                where=str(self.folder),
+                remedy="Use the same settings to go on, or choose another folder with --out",
+            )
+        return recorded["fingerprint"] == request.fingerprint
+
+    def refuse_changed_data(self, recorded: Mapping[str, Any], content: str) -> None:
+        """Raises FolderError where the examples are not those that the run began with."""
+        if recorded["content"] != content:
+            raise FolderError(
+                "The folder holds a run on other data: the examples have changed since",
+                where=str(self.folder),
+                remedy="Choose another folder with --out, or delete this one to begin anew",
+            )
+
+    def begin(self, request: Request, content: str) -> None:
+        """Write down what was asked and on which examples."""
+        record = {
+            "source": request.place,
+            "fingerprint": request.fingerprint,
+            "content": content,
+            "settings": dict(request.settings),
+        }
+        write_json(self.folder / RUN, json.loads(json.dumps(record, default=str)))
+
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
+        """Keep a stage's result, arrays and JSON, so that a run that is taken up again does not do it twice."""
+        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        metadata = {"content": json.dumps(dict(content))}
+        path = self.results / f"{name}.safetensors"
+        write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+
+    def kept(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """What `keep` kept under this name, or None."""
+        path = self.results / f"{name}.safetensors"
+        if not path.is_file():
+            return None
+        with safe_open(path, framework="numpy") as stream:
+            return {key: stream.get_tensor(key) for key in stream.keys()}, json.loads(stream.metadata()["content"])  # noqa: SIM118

@@ -1,0 +1,137 @@
+"""One trial: fields fitted on some rows, a network built for them and trained, and its answers for other rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from instar.batches import Batches, Examples
+from instar.fields import Arrays, Field, kinds
+from instar.model import answers
+from instar.seeds import seed_for
+from instar.settings import Settings
+from instar.shapes import Amounts
+from instar.store import ColumnPlan, Store
+
+if TYPE_CHECKING:
+    from instar.networks.assemble import Network
+    from instar.training.loop import Outcome
+    from instar.training.settings import TrainingSettings
+
+logger = logging.getLogger("instar")
+
+# Rows that are answered at a time.
+ANSWERED_ROWS = 1_024
+# Training rows from which a network sets what depends on the data (bin edges, say).
+INITIALIZING_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every trial of a run shares: the store, how its columns are read, their roles, and the settings."""
+
+    store: Store
+    plans: Mapping[str, ColumnPlan]
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    kind_settings: Mapping[type[Settings], Settings]
+    network: str | None
+    network_settings: Mapping[str, Any]
+    training_settings: Mapping[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Fitted fields and a trained network."""
+
+    inputs: tuple[Field, ...]
+    targets: tuple[Field, ...]
+    network: Network
+    settings: TrainingSettings
+    outcome: Outcome
+    examples: Examples
+
+    def answer(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Answers for rows of the store, by target: probabilities, or amounts in the target's own units."""
+        parts = (
+            self.examples.take(rows[start : start + ANSWERED_ROWS]) for start in range(0, len(rows), ANSWERED_ROWS)
+        )
+        return answers(self.network, self.targets, (batch.inputs for batch in parts))
+
+    def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The right answers for rows of the store: codes (n,), -1 where missing; amounts (n, width), NaN where missing."""
+        return {
+            each.name: true_values(each, self.examples.store.column(each.name).arrays(rows)) for each in self.targets
+        }
+
+
+def true_values(target: Field, arrays: Arrays) -> np.ndarray:
+    """What a target's arrays say, in the terms in which answers are examined."""
+    values = target.prepare(arrays)["target"].numpy()
+    return np.asarray(target.decode(values.astype(np.float64))) if isinstance(target.answer, Amounts) else values
+
+
+def fit_fields(material: Material, rows: np.ndarray) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Inputs and targets, fitted on ``rows`` (sorted) and on no others."""
+
+    def fit(name: str, *, target: bool) -> Field:
+        plan = material.plans[name]
+        kind = kinds[plan.kind]
+        chunks = material.store.column(name).chunks(rows)
+        return kind.fit(name, chunks, plan.plan, material.kind_settings[kind.settings], target=target)
+
+    inputs = tuple(fit(name, target=False) for name in material.inputs)
+    return inputs, tuple(fit(name, target=True) for name in material.targets)
+
+
+def conduct(
+    material: Material,
+    training: np.ndarray,
+    validation: np.ndarray | None,
+    *,
+    folder: Path,
+    stage: str,
+    epochs: int | None = None,
+    deadline: float | None = None,
+    should_stop: Callable[[], Any] = lambda: None,
+) -> Trial:
+    """Fit, build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do."""
+    import torch
+
+    from instar.networks.assemble import assemble
+    from instar.training.loop import train
+    from instar.training.settings import resolve
+
+    inputs, targets = fit_fields(material, training)
+    examples = Examples(material.store, inputs, targets)
+    shapes = {each.name: each.shape for each in inputs if each.shape is not None}
+    asked = {each.name: each.answer for each in targets if each.answer is not None}
+    torch.manual_seed(seed_for(material.seed, f"weights of {stage}"))
+    network = assemble(shapes, asked, material.network, material.network_settings, rows=len(training))
+    generator = np.random.default_rng(seed_for(material.seed, "sample"))
+    sample = np.sort(generator.choice(training, min(len(training), INITIALIZING_ROWS), replace=False))
+    network.initialize(examples.take(sample).inputs)
+    settings = resolve(material.training_settings, network.plan.principal.recipe, len(training))
+
+    def batches(rows: np.ndarray, **options: Any) -> Batches:
+        return Batches(examples, rows, size=settings.batch, seed=material.seed, **options)
+
+    outcome = train(
+        network,
+        batches(training, augment=True),
+        None if validation is None else batches(validation, shuffle=False),
+        settings,
+        folder=folder,
+        seed=material.seed,
+        epochs=epochs,
+        deadline=deadline,
+        should_stop=should_stop,
+        stage=stage,
+    )
+    return Trial(inputs, targets, network, settings, outcome, examples)

@@ -1,0 +1,95 @@
+"""Every registered kind, as input and where it can as target, through its whole life: train, save, load, predict, evaluate.
+
+A kind or a network that a plug-in registers is taken along without a word here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import instar
+from instar.errors import InterruptionError
+from instar.fields import kinds
+from instar.learn import learn
+from instar.networks import networks
+
+ROWS = 1_100
+QUICK = {"epochs": 2, "rivals": False, "batch": 256}
+
+
+def records(name: str, *, target: bool) -> dict:
+    """A column of the kind beside a number; the answer is a class, or the column itself."""
+    generator = np.random.default_rng(7)
+    content = kinds[name].sample(generator, rows=ROWS)
+    number = pl.Series("number", generator.normal(size=ROWS))
+    if target:
+        return {"number": number, "other": pl.Series("other", generator.normal(size=ROWS)), "answer": content}
+    answer = pl.Series("answer", np.where(number.to_numpy() > 0, "above", "below"))
+    return {"content": content, "number": number, "answer": answer}
+
+
+def sha(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", list(kinds))
+def test_every_kind_is_an_input_from_training_to_evaluation(name: str, tmp_path: Path) -> None:
+    source = records(name, target=False)
+    model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"content={name}"], **QUICK)
+    assert "content" in [each.name for each in model.inputs]
+    before = model.predict_proba(source)
+    assert before.shape == (ROWS, 2)
+    assert np.allclose(before.sum(axis=1), 1, atol=1e-5)
+    loaded = instar.load(model.save(tmp_path / "copy"))
+    assert np.array_equal(loaded.predict_proba(source), before)
+    assert loaded.classes == model.classes
+    assert loaded.evaluate(source).metrics["accuracy"].rows == ROWS
+    few = {column: values[:5] for column, values in source.items()}
+    assert np.allclose(loaded.predict_proba(few), before[:5], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in kinds.items() if kind.can_be_target])
+def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -> None:
+    source = records(name, target=True)
+    model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"answer={name}"], **QUICK)
+    frame = instar.load(tmp_path / "run").predict(source)
+    assert len(frame) == ROWS
+    assert "prediction" in frame.columns
+    assert frame["prediction"].null_count() == 0
+    assert model.evaluate(source).metrics
+
+
+@pytest.mark.parametrize("name", list(kinds))
+def test_every_kind_goes_on_after_a_stop_and_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
+    source = records(name, target=False)
+    given = {"target": "answer", "kind": [f"content={name}"], **QUICK}
+    learn(source, {**given, "out": str(tmp_path / "whole")})
+    asked = 0
+
+    def stop_at_the_fourth_step() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 4
+
+    with pytest.raises(InterruptionError):
+        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_fourth_step)
+    learn(source, {**given, "out": str(tmp_path / "stopped")})
+    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("kind", [name for name, kind in kinds.items() if not kind.can_be_target])
+def test_every_network_trains_on_every_kind_that_it_takes_or_says_why_not(name: str, kind: str, tmp_path: Path) -> None:
+    source = records(kind, target=False)
+    try:
+        model = instar.train(source, "answer", out=tmp_path / "run", network=name, kind=[f"content={kind}"], **QUICK)
+    except instar.InstarError as refusal:
+        assert name in str(refusal)
+        assert not (tmp_path / "run").exists()
+    else:
+        assert model.network.plan.as_json() == instar.load(tmp_path / "run").network.plan.as_json()
