@@ -90,4 +90,4 @@ def stamp(path: Path) -> str:
     """A file's path, size and time of change: what tells without reading that it may have changed."""
     with reading(path):
         found = path.stat()
-        return f"{path.resolve()}\0{found.st_size}\0{found.st_mtime_ns}\0"
+        return f"{path.absolute()}\0{found.st_size}\0{found.st_mtime_ns}\0"
