@@ -9,15 +9,16 @@ Nothing heavy is imported before it is used. The errors, a tree under `InstarErr
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from instar.version import VERSION
 
 if TYPE_CHECKING:
     from instar.errors import InstarError
     from instar.learn import train
     from instar.model import Model, load
 
-__version__ = version("instar")
+__version__ = VERSION
 
 _HOMES = {
     "InstarError": "instar.errors",

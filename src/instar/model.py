@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import instar
 from instar.batches import prepare_inputs
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
 from instar.evaluation.conformal import half_width
@@ -23,6 +22,7 @@ from instar.sources import Chunk, Source
 from instar.sources.locate import locate
 from instar.sources.matching import match
 from instar.store import ColumnPlan
+from instar.version import VERSION
 
 if TYPE_CHECKING:
     import torch
@@ -225,7 +225,7 @@ class Model:
                     {"name": each.name, "kind": plan.kind, "plan": dict(plan.plan), "state": state, "arrays": shapes}
                 )
         declaration = {
-            "instar": instar.__version__,
+            "instar": VERSION,
             "torch": torch.__version__,
             **declared,
             "network": self.network.plan.as_json(),

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from instar import __version__, cache
+from instar import cache
 from instar.errors import ContentError, SourceError
 from instar.fields import Arrays, Problem, kinds
 from instar.keys import row_keys
 from instar.sources import Column, FileColumn, Source
+from instar.version import VERSION
 
 FORMAT = 1
 # A column of another kind than expected is unreadable in most rows, a dirty one in a few per cent; in between lies a
@@ -59,7 +60,7 @@ class StorePlan:
     def identifier(self, fingerprint: str) -> str:
         """Names the store of a source with this fingerprint, read this way by this version."""
         columns = sorted([name, column.kind, dict(column.plan)] for name, column in self.columns.items())
-        content = json.dumps([FORMAT, __version__, fingerprint, columns], sort_keys=True)
+        content = json.dumps([FORMAT, VERSION, fingerprint, columns], sort_keys=True)
         return sha256(content.encode()).hexdigest()[:32]
 
 
