@@ -19,7 +19,7 @@ from instar.settings import setting
 LARGEST_WIDTH = 16_384
 LARGEST_DEPTH = 128
 NORMALIZATIONS = ("none", "batch", "layer")
-NUMBER_EMBEDDINGS = ("none", "piecewise-linear", "periodic")
+NUMBER_EMBEDDINGS = ("auto", "none", "piecewise-linear", "periodic")
 
 
 def width(default: int, meaning: str) -> Any:
@@ -62,10 +62,11 @@ def initialization(default: str) -> Any:
     )
 
 
-def number_embedding(default: str | None) -> Any:
+def number_embedding(default: str) -> Any:
     return setting(
         default,
-        "how a number becomes several inputs: not at all, by bins of its training values, or by waves",
+        "how a number becomes several inputs: not at all, by bins of its training values, or by waves; auto takes bins "
+        "where the numbers are few",
         choices=NUMBER_EMBEDDINGS,
         source="Gorishniy, Rubachev & Babenko 2022",
     )

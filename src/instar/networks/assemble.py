@@ -121,6 +121,8 @@ def plan(
     Raises UsageError where a named network does not fit, and SettingError for a setting that none of its bodies and
     heads declares.
     """
+    if not any(True for _ in _bodies(inputs)):
+        raise UsageError("There is nothing to learn from: no input is left beside the target")
     chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows)
     groups = _groups(chosen.values(), name)
     filled = build(groups, given or {})
@@ -300,11 +302,13 @@ def _decayed_names(module: nn.Module) -> tuple[str, ...]:
 
 def _part(part: Part, shape: Shape) -> _RowPart | _GridPart:
     specification = networks[part.network]
-    if part.grid is None:
-        return _RowPart(specification.build(shape, part.settings))
-    if specification.takes(shape):
-        return _GridPart(part.grid, specification.build(shape, part.settings), flatten=False)
-    return _GridPart(part.grid, specification.build(_flattened(shape), part.settings), flatten=True)
+    flatten = not specification.takes(shape)
+    if flatten:
+        shape = _flattened(shape)
+        if not specification.takes(shape):
+            raise UsageError(f"The network {part.network!r} does not take this input")
+    body = specification.build(shape, part.settings)
+    return _RowPart(body) if part.grid is None else _GridPart(part.grid, body, flatten=flatten)
 
 
 def assemble(

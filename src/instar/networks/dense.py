@@ -73,7 +73,7 @@ class MLPSettings(Settings):
     dropout: float = _settings.dropout(0.0)
     normalization: str = _settings.normalization("none")
     initialization: str = _settings.initialization("auto")
-    number_embedding: str | None = _settings.number_embedding("none")
+    number_embedding: str = _settings.number_embedding("none")
     number_bins: int = _settings.number_bins(24)
     number_width: int = _settings.number_width(8)
 
@@ -88,9 +88,7 @@ class MLP(Body):
 
     def __init__(self, shape: Vector, settings: MLPSettings) -> None:
         super().__init__()
-        self.embedding = RowEmbedding(
-            shape, settings.number_embedding or "none", settings.number_bins, settings.number_width
-        )
+        self.embedding = RowEmbedding(shape, settings.number_embedding, settings.number_bins, settings.number_width)
         layers: list[nn.Module] = []
         incoming = self.embedding.width
         for width in settings.widths or (settings.width,) * settings.depth:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from instar.shapes import Vector
 
 ONE_HOT_LIMIT = 16
+# Above so many numbers (a flattened picture, say) embedding each costs more than it brings.
+_FEW_NUMBERS = 128
 _BIN_ROWS = 100_000
 _SHARPEST = 1e6
 
@@ -125,8 +127,9 @@ class Periodic(NumberEmbedding):
 class RowEmbedding(nn.Module):
     """(numbers (B, W) or None, codes (B, C) or None) to (B, width).
 
-    Numbers come first. ``number_embedding`` is none, piecewise-linear (``bins`` of them) or periodic (``bins`` waves),
-    and makes ``size`` inputs of each number. Numbers alone without an embedding pass through untouched.
+    Numbers come first. ``number_embedding`` is none, piecewise-linear (``bins`` of them), periodic (``bins`` waves), or
+    auto, which is piecewise-linear up to 128 numbers; it makes ``size`` inputs of each number. Numbers alone without an
+    embedding pass through untouched.
     """
 
     def __init__(
@@ -134,6 +137,8 @@ class RowEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.numbers: NumberEmbedding | None = None
+        if number_embedding == "auto":
+            number_embedding = "piecewise-linear" if shape.width <= _FEW_NUMBERS else "none"
         if shape.width and number_embedding == "piecewise-linear":
             self.numbers = PiecewiseLinear(shape.width, bins, size)
         elif shape.width and number_embedding == "periodic":

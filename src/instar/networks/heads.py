@@ -74,8 +74,8 @@ class ChoiceHead(Head):
         super().__init__()
         self.classes = answer.classes
         self.smoothing = settings.label_smoothing
-        total, classes = sum(answer.counts) + answer.classes, answer.classes
-        prior = [(count + 1) / total for count in answer.counts]
+        counts, classes = [max(count, 1) for count in answer.counts], answer.classes
+        prior = [count / sum(counts) for count in counts]
         self.class_weights = None
         if settings.class_weights == "balanced":
             # Their mean over the training rows is 1, so that a batch's loss is divided by its rows and not its luck.

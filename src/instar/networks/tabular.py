@@ -16,9 +16,6 @@ from instar.networks.initialization import initialize_weights
 from instar.settings import Settings, setting
 from instar.shapes import Vector
 
-# Above so many numbers (a flattened picture, say) embedding each costs more than it brings.
-_EMBEDDED_NUMBERS = 128
-
 
 @dataclass(frozen=True)
 class TabMSettings(Settings):
@@ -29,7 +26,7 @@ class TabMSettings(Settings):
     dropout: float = _settings.dropout(0.1)
     normalization: str = _settings.normalization("none")
     initialization: str = _settings.initialization("auto")
-    number_embedding: str | None = _settings.number_embedding(None)
+    number_embedding: str = _settings.number_embedding("auto")
     number_bins: int = _settings.number_bins(32)
     number_width: int = _settings.number_width(8)
 
@@ -44,8 +41,7 @@ class TabM(Body):
 
     def __init__(self, shape: Vector, settings: TabMSettings) -> None:
         super().__init__()
-        kind = settings.number_embedding or ("piecewise-linear" if shape.width <= _EMBEDDED_NUMBERS else "none")
-        self.embedding = RowEmbedding(shape, kind, settings.number_bins, settings.number_width)
+        self.embedding = RowEmbedding(shape, settings.number_embedding, settings.number_bins, settings.number_width)
         self.members = settings.members
         self.scales = nn.Parameter(torch.empty(settings.members, self.embedding.width).normal_())
         layers: list[nn.Module] = []
