@@ -96,28 +96,14 @@ def train(
             average = WeightAverage(parameters, settings.average) if settings.average else None
             state = TrainingState(parameters, optimizers, average)
             epochs = epochs or settings.epochs or 1
-            record = Record(
-                folder,
-                stage,
-                state,
-                log,
-                steps=training.steps,
-                identity={
-                    "seed": seed,
-                    "layout": parameters.layout,
-                    "settings": {**settings.as_json(), "threads": None, "device": None},
-                    "epochs": epochs,
-                    "steps": training.steps,
-                    "validated": validation is not None,
-                },
-                machine=describe_machine(device),
-                start={
-                    "settings": settings.as_json(),
-                    "parameters": sum(each.numel() for each in network.parameters()),
-                    "steps": training.steps,
-                    "epochs": epochs,
-                },
-            )
+            about = {
+                "settings": settings.as_json(),
+                "parameters": sum(each.numel() for each in network.parameters()),
+                "steps": training.steps,
+                "epochs": epochs,
+            }
+            private = {"seed": seed, "layout": parameters.layout, "validated": validation is not None}
+            record = Record(folder, stage, state, log, about, private, describe_machine(device))
             record.begin()
             learner = _Learner(network, training, validation, settings, state, record, epochs, seed, stage, device)
             if not state.progress.stopped_by:

@@ -24,10 +24,9 @@ class Record:
 
     Parameters
     ----------
-    steps: in an epoch.
-    identity: what must be equal for a checkpoint to be this training's, as JSON.
+    about: what training this is, as JSON, for the log's first line: settings, parameters, steps (in an epoch), epochs.
+    private: what else must be equal for a checkpoint to be this training's.
     machine: what should be equal for it to end with the same bits.
-    start: what the log's first line says.
     """
 
     def __init__(
@@ -36,14 +35,14 @@ class Record:
         stage: str,
         state: TrainingState,
         log: Log,
-        *,
-        steps: int,
-        identity: Mapping[str, Any],
+        about: Mapping[str, Any],
+        private: Mapping[str, Any],
         machine: Mapping[str, Any],
-        start: Mapping[str, Any],
     ) -> None:
-        self.path, self.state, self.log, self.steps = checkpoint_path(folder, stage), state, log, steps
-        self.identity, self.machine, self.start = dict(identity), dict(machine), dict(start)
+        self.path, self.state, self.log = checkpoint_path(folder, stage), state, log
+        self.about, self.machine = dict(about), dict(machine)
+        where = dict.fromkeys(("threads", "device"))
+        self.identity = {**about, **private, "settings": {**about["settings"], **where}}
         self._save_at = self._line_at = -math.inf
         self._begun = time.monotonic()
 
@@ -71,7 +70,7 @@ class Record:
         if self.state.progress.step:
             self.log.write("resume", step=self.state.progress.step, notes=self.state.progress.notes)
         else:
-            self.log.write("start", **self.start, **self.machine, notes=self.state.progress.notes)
+            self.log.write("start", **self.about, **self.machine, notes=self.state.progress.notes)
         self._line_at = time.monotonic() + LINE_SECONDS
 
     def _compare(self, before: Mapping[str, Any]) -> None:
@@ -110,7 +109,7 @@ class Record:
         self._line_at = time.monotonic() + LINE_SECONDS
         self.log.write(
             event,
-            epoch=math.ceil(progress.step / self.steps),
+            epoch=math.ceil(progress.step / self.about["steps"]),
             step=progress.step,
             loss=progress.loss_sum / max(1, progress.loss_rows),
             rate=rate,
