@@ -23,11 +23,9 @@ _MONTH_FIRST = rf"^(?P<month>\d{{1,2}})[-/.](?P<day>\d{{1,2}})[-/.](?P<year>\d{{
 _DAY_NAMED = rf"^(?:[A-Za-z]{{3,9}},? )?(?P<day>\d{{1,2}})[-. ]\s*{_NAMED}[- ,]\s*(?P<year>\d{{4}}){_TIME}$"
 _NAMED_DAY = rf"^(?:[A-Za-z]{{3,9}},? )?{_NAMED} (?P<day>\d{{1,2}}),? (?P<year>\d{{4}}){_TIME}$"
 _MONTHS = {
-    name: number
-    for number, name in enumerate(
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1
-    )
-}
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
+    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
+}  # fmt: skip
 _SLASHED = re.compile(r"(\d{1,2})([-/.])(\d{1,2})[-/.](?:\d{4}|\d\d)(?!\d).*")
 
 

@@ -250,7 +250,7 @@ def _fit_classes(name: str, digests: np.ndarray, counts: np.ndarray, spelled: Ma
             remedy="Choose another --target",
         )
     labels = _typed([_spell(spelled, value) for value in digests.tolist()])
-    order = sorted(range(len(labels)), key=labels.__getitem__)  # type: ignore[arg-type]
+    order = sorted(range(len(labels)), key=labels.__getitem__)
     return ClassField(name, [labels[each] for each in order], digests[order], [int(counts[each]) for each in order])
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from instar.errors import ColumnError
 from instar.fields._state import array, expect, word
 from instar.fields._statistics import Moments, Reservoir
-from instar.fields._written import find_writing, parse
+from instar.fields._written import PLAIN, find_writing, parse
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values, quote
 from instar.fields.digest import as_floats, digest, parse_numbers, words
 from instar.settings import Settings, setting
@@ -232,8 +232,9 @@ class Number(Kind):
         if isinstance(sample, np.ndarray) and sample.ndim > 1:
             single = sample.dtype.itemsize <= 4 if sample.dtype.kind == "f" else sample.dtype.itemsize <= 2
             return {"width": int(np.prod(sample.shape[1:])), "single": single}
-        written_as = isinstance(sample, pl.Series) and sample.dtype == pl.String
-        return {"width": None, "writing": find_writing(sample)[0] if written_as else {}}
+        if isinstance(sample, pl.Series) and sample.dtype == pl.String:
+            return {"width": None, "writing": find_writing(sample)[0]}
+        return {"width": None, "writing": PLAIN}
 
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """values: float64 (n,), or (n, width) of a matrix, float32 where its numbers fit; NaN where absent."""
