@@ -156,6 +156,10 @@ class Examples:
             return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
         return numbers, codes
 
+    def without_grids(self) -> Examples:
+        """The same examples with inputs of shape Vector only."""
+        return Examples(self.store, [field for field in self.inputs if field.name in self.places], self.targets)
+
     def augment(self, batch: Batch, seed: int) -> Batch:
         """A varied copy of a training batch, its inputs varied by their fields.
 
