@@ -1,0 +1,60 @@
+"""The loop with every network that is registered: it learns, and goes on with the same bits where it was stopped."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from instar.errors import InterruptionError
+from instar.networks import Network, assemble
+from instar.networks.base import networks
+from instar.shapes import Choice, Grid, Vector
+from instar.training.loop import train
+from instar.training.settings import resolve
+from training_examples import TinyBatches, fingerprint
+
+ROWS = 96
+
+
+def build(name: str) -> tuple[Network, TinyBatches]:
+    """The network for a shape that it takes, with dropout where it can have some, and examples of that shape."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(0, 2, (ROWS,), generator=generator)
+    if networks[name].takes(Vector(4, (3,))):
+        shape: Vector | Grid = Vector(4, (3,))
+        numbers = torch.randn(ROWS, 4, generator=generator) + target[:, None]
+        inputs = {"numbers": numbers, "codes": torch.randint(0, 3, (ROWS, 1), generator=generator)}
+    else:
+        shape = Grid(3, (16, 16))
+        grid = torch.randn(ROWS, 3, 16, 16, generator=generator) + target[:, None, None, None]
+        inputs = {"grid/x": grid, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
+    has_dropout = "dropout" in {declared.name for declared in networks[name].settings.declared()}
+    torch.manual_seed(0)
+    network = assemble({"x": shape}, {"y": Choice((ROWS // 2,) * 2)}, name, {"dropout": 0.1} if has_dropout else {})
+    network.initialize(inputs)
+    return network, TinyBatches(inputs, target)
+
+
+@pytest.mark.parametrize("name", networks)
+def test_every_network_learns_and_goes_on_with_the_same_bits(name: str, tmp_path: Path) -> None:
+    settings = resolve({"batch": 32, "epochs": 3, "device": "cpu", "threads": 1}, networks[name].recipe, ROWS)
+
+    def learn(folder: Path, steps: int = 10**9) -> Network:
+        network, batches = build(name)
+        asked = itertools.count()
+        train(network, batches, batches, settings, folder=folder, seed=3, should_stop=lambda: next(asked) >= steps)
+        return network
+
+    whole = learn(tmp_path / "whole")
+    for steps in (1, 3):
+        with pytest.raises(InterruptionError):
+            learn(tmp_path / "parts", steps)
+    assert fingerprint(learn(tmp_path / "parts")) == fingerprint(whole)
+    assert all(each.grad is None and each.is_contiguous() for each in whole.parameters())
+    network, batches = build(name)
+    with torch.no_grad():
+        before, after = (each.eval().loss(batches.inputs, {"y": batches.target}).item() for each in (network, whole))
+    assert after < before
