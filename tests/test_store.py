@@ -70,7 +70,7 @@ def test_stored_arrays_cannot_be_changed():
         built.column("size").values[0] = 1
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(30)), st.integers(1, 40))
 def test_the_content_digest_does_not_depend_on_the_order_of_rows(order, size):
     source = table(30)

@@ -9,7 +9,9 @@ telling which rows changed would need a second kind of digest, of files by time 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -189,19 +191,13 @@ def _mapped(path: Path) -> np.ndarray:
 
 def _read(source: Source, plan: StorePlan, identifier: str, folder: Path, report: Report) -> None:
     """Fill ``folder`` with the source's content."""
-    total = source.schema().rows
     writers = [_ColumnWriter(name, column, folder, place) for place, (name, column) in enumerate(plan.columns.items())]
-    rows, sums = 0, np.zeros(2, np.uint64)
-    for chunk in source.chunks(list(plan.columns)):
-        digests = {}
-        for writer in writers:
-            digests[writer.name] = writer.append(chunk.columns[writer.name], rows)
-            writer.check(source, rows + len(chunk), total)
-        keys = row_keys(digests)
-        # Two sums that do not depend on the order of the rows; the second is not linear in the keys.
-        sums += np.array([keys.sum(dtype=np.uint64), (keys * (keys >> np.uint64(32))).sum(dtype=np.uint64)])
-        rows += len(chunk)
-        report(rows, total)
+    # A column knows nothing of the others, and most of the work is numpy's and polars', which share the processors.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        rows, sums = _append_all(source, writers, pool, report)
+    finally:
+        pool.shutdown(cancel_futures=True)  # nobody writes into the folder once it is given up
     if not rows:
         raise SourceError("There are no examples in it", where=source.place, remedy="Name a source that has rows")
     for writer in writers:
@@ -216,6 +212,24 @@ def _read(source: Source, plan: StorePlan, identifier: str, folder: Path, report
         "columns": [writer.manifest() for writer in writers],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _append_all(
+    source: Source, writers: Sequence[_ColumnWriter], pool: ThreadPoolExecutor, report: Report
+) -> tuple[int, np.ndarray]:
+    """Read and append every chunk: the number of rows, and two sums of their keys, whatever their order."""
+    total = source.schema().rows
+    rows, sums = 0, np.zeros(2, np.uint64)
+    for chunk in source.chunks([writer.name for writer in writers]):
+        jobs = [pool.submit(writer.append, chunk.columns[writer.name], rows) for writer in writers]
+        keys = row_keys({writer.name: job.result() for writer, job in zip(writers, jobs, strict=True)})
+        rows += len(chunk)
+        for writer in writers:
+            writer.check(source, rows, total)
+        # The second sum is not linear in the keys, so that no two rows can make up for each other in both.
+        sums += np.array([keys.sum(dtype=np.uint64), (keys * (keys >> np.uint64(32))).sum(dtype=np.uint64)])
+        report(rows, total)
+    return rows, sums
 
 
 class _ColumnWriter:
