@@ -1,0 +1,204 @@
+"""Every registered kind goes through its whole life: recognised, surveyed, read, fitted, prepared, stored, shown."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from instar.fields import Arrays, Field, Kind, kinds
+from instar.fields.digest import digest
+from instar.shapes import Amounts, Choice, Grid, Picture, Text, Vector
+from instar.sources import Column
+from instar.sources.base import take
+
+ROLES = [(name, target) for name, kind in kinds.items() for target in (False, True) if not target or kind.can_be_target]
+
+
+def column_of(kind: Kind) -> Column:
+    return kind.sample(np.random.default_rng(5), rows=200)
+
+
+def read(kind: Kind) -> tuple[Arrays, dict]:
+    column = column_of(kind)
+    plan = json.loads(json.dumps(kind.survey(column, kind.settings())))
+    return kind.read(column, plan), plan
+
+
+def fit(kind: Kind, target: bool) -> tuple[Field, Arrays]:
+    arrays, plan = read(kind)
+    return kind.fit("column", [arrays], plan, kind.settings(), target=target), arrays
+
+
+def part(arrays: Arrays, rows: np.ndarray) -> Arrays:
+    return Arrays(arrays.values[rows], arrays.present[rows], arrays.digests[rows], arrays.texts)
+
+
+@pytest.mark.parametrize("name", kinds)
+def test_a_kind_is_surest_of_its_own_sample(name):
+    column = column_of(kinds[name])
+    sure = {other: kind.sniff(column) for other, kind in kinds.items()}
+    assert all(0 <= confidence <= 1 for confidence in sure.values())
+    assert max(sure, key=sure.__getitem__) == name
+    assert sum(confidence == sure[name] for confidence in sure.values()) == 1
+
+
+@pytest.mark.parametrize("name", kinds)
+def test_a_sample_is_the_same_for_the_same_generator(name):
+    assert np.array_equal(digest(column_of(kinds[name])), digest(column_of(kinds[name])))
+
+
+@pytest.mark.parametrize("name", kinds)
+def test_reading_gives_arrays_of_equal_length_with_the_content_s_digests(name):
+    kind = kinds[name]
+    arrays, _ = read(kind)
+    assert len(arrays.values) == len(arrays.present) == len(arrays.digests) == 200
+    assert arrays.present.dtype == bool and 0 < arrays.present.sum() < 200
+    assert arrays.digests.dtype == np.uint64
+    assert np.array_equal(arrays.digests, digest(column_of(kind)))
+    assert not arrays.problems
+
+
+@pytest.mark.parametrize("name", kinds)
+def test_each_row_is_read_alone(name):
+    kind = kinds[name]
+    whole, plan = read(kind)
+    rows = np.array([60, 3, 111])
+    some = kind.read(take(column_of(kind), rows), plan)
+    assert np.array_equal(some.values, whole.values[rows], equal_nan=some.values.dtype.kind == "f")
+    assert np.array_equal(some.present, whole.present[rows])
+    assert some.values.dtype == whole.values.dtype
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
+    field, arrays = fit(kinds[name], target)
+    prepared = field.prepare(arrays)
+    assert (field.shape is None) == target and (field.answer is None) == (not target)
+    assert all(tensor.is_floating_point() is False or tensor.dtype == torch.float32 for tensor in prepared.values())
+    match field.shape or field.answer:
+        case Vector(width, cardinalities):
+            declared = {"numbers": width, "codes": cardinalities}
+            assert set(prepared) == {part for part, has in declared.items() if has}
+            if width:
+                assert prepared["numbers"].shape == (200, width) and prepared["numbers"].isfinite().all()
+            if cardinalities:
+                codes = prepared["codes"]
+                assert codes.shape == (200, len(cardinalities)) and codes.dtype == torch.int64
+                assert (codes >= 0).all() and (codes < torch.tensor(cardinalities)).all()
+        case Grid(channels, extent):
+            assert prepared["grid"].shape == (200, channels, *extent) and prepared["grid"].isfinite().all()
+            assert torch.equal(prepared["present"], torch.from_numpy(arrays.present))
+            assert not prepared["grid"][~prepared["present"]].any()
+        case Choice(counts):
+            target_codes = prepared["target"]
+            assert target_codes.shape == (200,) and target_codes.dtype == torch.int64
+            known = target_codes[target_codes >= 0]
+            assert torch.bincount(known, minlength=len(counts)).tolist() == list(counts)
+            assert torch.equal(target_codes == -1, torch.from_numpy(~arrays.present))
+        case Amounts(width):
+            assert prepared["target"].shape == (200, width)
+            assert torch.equal(prepared["target"].isnan().any(1), torch.from_numpy(~arrays.present))
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_one_row_is_prepared_as_among_others(name, target):
+    field, arrays = fit(kinds[name], target)
+    whole = field.prepare(arrays)
+    for rows in (np.array([7]), np.array([150, 2])):
+        alone = field.prepare(part(arrays, rows))
+        assert alone.keys() == whole.keys()
+        for key, tensor in alone.items():
+            assert torch.equal(tensor.nan_to_num(9.0), whole[key][torch.from_numpy(rows)].nan_to_num(9.0))
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_no_rows_and_only_missing_rows_are_prepared(name, target):
+    field, arrays = fit(kinds[name], target)
+    assert all(len(tensor) == 0 for tensor in field.prepare(part(arrays, np.empty(0, np.int64))).values())
+    missing = part(arrays, np.flatnonzero(~arrays.present)[:2])
+    assert all(len(tensor) == 2 for tensor in field.prepare(missing).values())
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_a_field_comes_back_from_its_state_exactly(name, target):
+    kind = kinds[name]
+    field, arrays = fit(kind, target)
+    content, stored = field.state()
+    assert all(isinstance(array, np.ndarray) and array.dtype != object for array in stored.values())
+    again = kind.restore("column", json.loads(json.dumps(content, allow_nan=False)), stored)
+    assert type(again) is type(field)
+    assert (again.shape, again.answer, again.describe()) == (field.shape, field.answer, field.describe())
+    for key, tensor in field.prepare(arrays).items():
+        assert torch.equal(again.prepare(arrays)[key].nan_to_num(9.0), tensor.nan_to_num(9.0))
+    content_again, stored_again = again.state()
+    assert content_again == content
+    assert all(np.array_equal(stored_again[key], array) for key, array in stored.items())
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_a_malformed_state_is_refused(name, target):
+    kind = kinds[name]
+    content, stored = fit(kind, target)[0].state()
+    for key in content:
+        with pytest.raises((ValueError, KeyError)):
+            kind.restore("column", {**content, key: {"not": "this"}}, stored)
+    for key, array in stored.items():
+        for bad in (array.reshape(*array.shape, 1), array.astype(np.complex128)):
+            with pytest.raises((ValueError, KeyError)):
+                kind.restore("column", content, {**stored, key: bad})
+        with pytest.raises((ValueError, KeyError)):
+            kind.restore("column", content, {other: each for other, each in stored.items() if other != key})
+
+
+@pytest.mark.parametrize("name", [name for name, target in ROLES if target])
+def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
+    kind = kinds[name]
+    field, arrays = fit(kind, True)
+    target = field.prepare(arrays)["target"][torch.from_numpy(arrays.present)]
+    if isinstance(field.answer, Choice):
+        decoded = field.decode(np.eye(field.answer.classes)[target.numpy()])
+    else:
+        decoded = field.decode(target.double().numpy())
+    column = [value for value in column_of(kind) if value is not None]
+    if isinstance(field.answer, Choice):
+        assert list(decoded) == column
+    else:
+        assert np.allclose(decoded[:, 0], column, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_a_value_is_shown_and_a_field_described(name, target):
+    field, arrays = fit(kinds[name], target)
+    present, missing = np.flatnonzero(arrays.present)[0], np.flatnonzero(~arrays.present)[0]
+    view = field.show(arrays, int(present))
+    assert isinstance(view, Text | Picture)
+    assert view.png.startswith(b"\x89PNG") if isinstance(view, Picture) else view.text
+    assert field.show(arrays, int(missing)) == Text("missing")
+    assert field.describe() and not field.describe().endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name, target in ROLES if not target])
+def test_augmentation_repeats_with_its_generator_and_keeps_shapes(name):
+    field, arrays = fit(kinds[name], False)
+    prepared = field.prepare(arrays)
+    before = {key: tensor.clone() for key, tensor in prepared.items()}
+    once, twice = (field.augment(prepared, torch.Generator().manual_seed(3)) for _ in range(2))
+    for key, tensor in prepared.items():
+        assert torch.equal(tensor, before[key])
+        assert torch.equal(once[key], twice[key])
+        assert once[key].shape == tensor.shape and once[key].dtype == tensor.dtype
+
+
+@pytest.mark.parametrize(("name", "target"), ROLES)
+def test_a_column_without_values_is_an_error_that_names_it(name, target):
+    from instar.errors import ColumnError
+
+    kind = kinds[name]
+    arrays, plan = read(kind)
+    empty = part(arrays, np.flatnonzero(~arrays.present))
+    for chunks in ([empty], []):
+        with pytest.raises(ColumnError, match="'column' has no values"):
+            kind.fit("column", chunks, plan, kind.settings(), target=target)
