@@ -135,7 +135,7 @@ def measure(
     Parameters
     ----------
     truth: for a Choice (n,) class codes, -1 where missing; for Amounts (n, width) in the target's unit, NaN where
-        missing. Rows whose truth is missing are left out.
+        missing. Rows without a truth, or whose prediction is NaN, are left out.
     prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Amounts (n, width).
     probabilities: False where a Choice's prediction are only scores; then log loss and Brier score are left out.
 
@@ -160,16 +160,19 @@ def measure(
 
 
 def known_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of the rows whose truth is known: codes (n,) and (n, classes), or both (n, width)."""
+    """Truth and prediction of the rows that have both: codes (n,) and (n, classes), or (n, width) and (n, width).
+
+    A prediction of NaN stands for a row that could not be read and so has no answer.
+    """
     if isinstance(answer, Choice):
         codes = np.asarray(truth).reshape(-1).astype(np.int64)
-        known = codes >= 0
         scores = np.asarray(prediction).reshape(len(codes), answer.classes)
+        known = (codes >= 0) & ~np.isnan(scores[:, 0])
         # Scores of many rows and classes are large; they are copied only where rows have to go.
         return (codes, scores) if known.all() else (codes[known], scores[known])
-    amounts = np.asarray(truth, dtype=np.float64).reshape(-1, answer.width)
-    finite = np.isfinite(amounts).all(axis=1)
-    return amounts[finite], np.asarray(prediction, dtype=np.float64).reshape(-1, answer.width)[finite]
+    amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
+    finite = np.isfinite(amounts).all(axis=1) & ~np.isnan(given).any(axis=1)
+    return amounts[finite], given[finite]
 
 
 class _Groups:

@@ -57,6 +57,7 @@ class Rival:
     maximum_rows: how many rows it learns from at most, for its cost; ``maximum_examined``: is examined on at most.
     maximum_cells: how many numbers (rows times columns) it learns from at most.
     cost: cheap ones run first.
+    baseline: whether it answers without looking at the inputs.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Rival:
     maximum_examined: int
     maximum_cells: int
     cost: int
+    baseline: bool = False
 
 
 rivals: Registry[Rival] = Registry("rival", "instar.evaluation.rivals")
@@ -87,6 +89,7 @@ def rival(
     maximum_rows: int = 500_000,
     maximum_examined: int = 500_000,
     maximum_cells: int = 2**27,
+    baseline: bool = False,
 ) -> Callable[[Build], Build]:
     """Enter a function into the registry of rivals."""
 
@@ -104,6 +107,7 @@ def rival(
                 maximum_examined,
                 maximum_cells,
                 cost,
+                baseline,
             )
         )
         return build

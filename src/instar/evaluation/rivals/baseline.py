@@ -10,12 +10,13 @@ from instar.shapes import Amounts, Answer, Choice
 
 @rival(
     "majority",
-    title="always the most frequent class",
+    title="always answering the most frequent class",
     paper="-",
     idea="Answers the most frequent class, with the classes' shares as probabilities.",
     answers=(Choice,),
     encoding="ordinal",
     cost=0,
+    baseline=True,
 )
 def majority(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.dummy import DummyClassifier
@@ -25,12 +26,13 @@ def majority(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 
 @rival(
     "mean",
-    title="always the mean",
+    title="always answering the mean",
     paper="-",
     idea="Answers the mean of the training rows.",
     answers=(Amounts,),
     encoding="ordinal",
     cost=0,
+    baseline=True,
 )
 def mean(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.dummy import DummyRegressor

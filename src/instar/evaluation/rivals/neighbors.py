@@ -10,7 +10,7 @@ from instar.shapes import Answer, Choice
 
 @rival(
     "neighbors",
-    title="k-nearest neighbours",
+    title="k-nearest neighbors",
     paper="Fix & Hodges 1951; Cover & Hart 1967",
     idea="Answers what the nearest training rows answer, the nearer the weightier.",
     maximum_rows=30_000,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,7 @@ class RivalResult:
     metrics: as `instar.metrics.measure` gives them; empty where there is none, and then ``note`` says why.
     rows: from how many rows it learned (in a fold, where there are several); examined: on how many it was examined.
     seconds: of learning and answering.
+    baseline: whether it answers without looking at the inputs.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RivalResult:
     examined: int = 0
     seconds: float = 0.0
     note: str | None = None
+    baseline: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -77,7 +79,12 @@ class RivalResult:
             "examined": self.examined,
             "seconds": round(self.seconds, 3),
             "note": self.note,
+            "baseline": self.baseline,
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RivalResult:
+        return cls(**{**content, "metrics": {name: Score(**score) for name, score in content["metrics"].items()}})
 
 
 def affordable_rows(width: int) -> int:
@@ -219,11 +226,11 @@ class _Match:
         metrics = measure(self.answer, truth, prediction, seed=self.seed, probabilities=left["probabilities"])
         examined = next((score.rows for score in metrics.values()), len(truth))
         note = None if metrics else "no score can be given on these rows"
-        return RivalResult(one.name, one.title, metrics, left["rows"], examined, left["seconds"], note)
+        return RivalResult(one.name, one.title, metrics, left["rows"], examined, left["seconds"], note, one.baseline)
 
 
 def _absent(one: Rival, reason: str, seconds: float = 0.0) -> RivalResult:
-    return RivalResult(one.name, one.title, seconds=seconds, note=reason)
+    return RivalResult(one.name, one.title, seconds=seconds, note=reason, baseline=one.baseline)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,63 @@
+"""What the scores of a report may claim, and what they may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from instar.metrics import LEAST_ROWS
+from instar.shapes import Amounts, Choice
+
+if TYPE_CHECKING:
+    from instar.evaluation.report import Report
+    from instar.evaluation.results import TargetResult
+
+_NAMED = 5
+
+
+def claims(report: Report) -> list[str]:
+    """Sentences for whoever decides by the report."""
+    sentences = [_about_protocol(report)]
+    if any(result.metrics for result in report.targets):
+        sentences.append(
+            "The 95 % intervals say how far a score could move with other examined rows. They do not cover examples of "
+            "another time, place or device than these."
+        )
+    sentences += [sentence for result in report.targets for sentence in _about_classes(result)]
+    answers = [result.answer for result in report.targets]
+    if any(isinstance(answer, Choice) for answer in answers):
+        sentences.append(
+            "A confidence is the network's own probability and has not been calibrated; compare confidences with each "
+            "other rather than take them at their word."
+        )
+    if any(isinstance(answer, Amounts) for answer in answers):
+        sentences.append(
+            "The range from low to high holds the truth as often as asked on average over all rows, not for each sort "
+            "of row."
+        )
+    sentences.append("An input unlike anything in the training is still answered; nothing warns of it.")
+    return sentences
+
+
+def _about_protocol(report: Report) -> str:
+    if report.protocol == "folds":
+        return (
+            "The score is the procedure's: each row was examined by a network that had learned from other rows. The "
+            "network that is saved learned from all of them and can be expected to do about as well."
+        )
+    if report.protocol == "elsewhere":
+        return "The score holds for rows like the ones examined here, if the network has not learned from them."
+    return (
+        "The score is that of the saved network on rows that were set apart before anything was fitted or chosen, and "
+        "that no later training will see."
+    )
+
+
+def _about_classes(result: TargetResult) -> list[str]:
+    if result.confusion is None or not result.metrics:
+        return []
+    few = [label for label, row in zip(result.classes, result.confusion, strict=True) if sum(row) < LEAST_ROWS]
+    if not few:
+        return []
+    named = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
+    which = "the class" if len(few) == 1 else "the classes"
+    return [f"Little is known about {which} {named} of {result.name}: fewer than {LEAST_ROWS} rows were examined."]

@@ -1,0 +1,199 @@
+"""What an examination found for one target: scores, rivals, confusions, and the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from instar.evaluation.rivals.run import RivalResult
+from instar.metrics import Score, better, known_rows, main_metric, measure
+from instar.shapes import Amounts, Answer, Choice, Text, View
+
+MISTAKES = 12
+# A matrix of more classes than these is no longer read by anyone.
+CONFUSED_CLASSES = 100
+PAIRS = 600
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row on which the network is wrong, the more so the earlier it stands.
+
+    place: where a person finds the row; inputs: the row's fields as they are shown.
+    confidence: the probability of the class that it answered; None for an amount.
+    """
+
+    place: str
+    inputs: Mapping[str, View]
+    truth: str
+    answer: str
+    confidence: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Pictures are left to the page; here stands what is written beside them."""
+        shown = {name: view.text for name, view in self.inputs.items()}
+        return {
+            "place": self.place,
+            "inputs": shown,
+            "truth": self.truth,
+            "answer": self.answer,
+            "confidence": self.confidence,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Mistake:
+        return cls(**{**content, "inputs": {name: Text(text) for name, text in content["inputs"].items()}})
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """How one target was answered on examined rows.
+
+    examined: how many rows have a truth and an answer.
+    metrics: empty below 20 rows.
+    classes: the names of a Choice's classes, in the order of its codes.
+    confusion: counts, a row per true class and a column per answered one; None for amounts and above 100 classes.
+    pairs: truths and answers of up to 600 rows, for amounts of width 1.
+    """
+
+    name: str
+    answer: Answer
+    examined: int
+    metrics: Mapping[str, Score]
+    rivals: Sequence[RivalResult] = ()
+    classes: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] | None = None
+    pairs: Sequence[tuple[float, float]] = ()
+    mistakes: Sequence[Mistake] = field(default=())
+
+    @property
+    def main(self) -> str:
+        """The name of the metric that it is judged by; the first that is defined."""
+        name = main_metric(self.answer)
+        return name if name in self.metrics or not self.metrics else next(iter(self.metrics))
+
+    @property
+    def score(self) -> Score | None:
+        return self.metrics.get(self.main)
+
+    def ranked(self) -> list[RivalResult]:
+        """The rivals with a score in the main metric, the best first."""
+        scored = [each for each in self.rivals if self.main in each.metrics]
+        sign = -1 if better(self.main, 1, 0) else 1
+        return sorted(scored, key=lambda each: sign * each.metrics[self.main].value)
+
+    def to_json(self) -> dict[str, Any]:
+        counts = self.answer.counts if isinstance(self.answer, Choice) else None
+        return {
+            "name": self.name,
+            "counts": None if counts is None else [int(count) for count in counts],
+            "width": self.answer.width if isinstance(self.answer, Amounts) else None,
+            "examined": self.examined,
+            "main_metric": self.main,
+            "metrics": {name: score.to_json() for name, score in self.metrics.items()},
+            "rivals": [each.to_json() for each in self.rivals],
+            "classes": list(self.classes),
+            "confusion": self.confusion,
+            "pairs": [list(pair) for pair in self.pairs],
+            "mistakes": [each.to_json() for each in self.mistakes],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> TargetResult:
+        answer: Answer = Amounts(content["width"]) if content["counts"] is None else Choice(tuple(content["counts"]))
+        return cls(
+            content["name"],
+            answer,
+            content["examined"],
+            {name: Score(**score) for name, score in content["metrics"].items()},
+            [RivalResult.from_json(each) for each in content["rivals"]],
+            content["classes"],
+            content["confusion"],
+            [(pair[0], pair[1]) for pair in content["pairs"]],
+            [Mistake.from_json(each) for each in content["mistakes"]],
+        )
+
+
+Show = Callable[[int], tuple[str, Mapping[str, View]]]
+
+
+def examine(
+    name: str,
+    answer: Answer,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    *,
+    classes: Sequence[str] = (),
+    rivals: Sequence[RivalResult] = (),
+    show: Show | None = None,
+    seed: int = 0,
+) -> TargetResult:
+    """Measure a target's answers and pick what is worth looking at.
+
+    Parameters
+    ----------
+    truth, prediction: as `instar.metrics.measure` takes them.
+    classes: the names of the classes; needed for a Choice.
+    show: place and shown inputs of the row at an index of ``truth``; it is called for the worst mistakes alone.
+    """
+    labels = [str(label) for label in classes]
+    examined = len(known_rows(answer, truth, prediction)[0])
+    metrics = measure(answer, truth, prediction, seed=seed)
+    if isinstance(answer, Choice):
+        codes = np.asarray(truth).reshape(-1)
+        usable = np.flatnonzero((codes >= 0) & ~np.isnan(prediction[:, 0]))
+        said = np.asarray(prediction)[usable].argmax(axis=1) if len(usable) else usable
+        confusion = _confusion(codes[usable], said, answer.classes)
+        mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, labels, show)
+        return TargetResult(name, answer, examined, metrics, rivals, labels, confusion, mistakes=mistakes)
+    amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
+    usable = np.flatnonzero(np.isfinite(amounts).all(axis=1) & np.isfinite(given).all(axis=1))
+    pairs = _pairs(amounts[usable, 0], given[usable, 0], seed) if answer.width == 1 else []
+    mistakes = [] if show is None else _wrong_amounts(amounts, given, usable, show)
+    return TargetResult(name, answer, examined, metrics, rivals, pairs=pairs, mistakes=mistakes)
+
+
+def _confusion(truth: np.ndarray, said: np.ndarray, classes: int) -> list[list[int]] | None:
+    if classes > CONFUSED_CLASSES:
+        return None
+    counts: list[list[int]] = np.bincount(truth * classes + said, minlength=classes**2).reshape(classes, -1).tolist()
+    return counts
+
+
+def _wrong_choices(
+    codes: np.ndarray, prediction: np.ndarray, usable: np.ndarray, said: np.ndarray, labels: Sequence[str], show: Show
+) -> list[Mistake]:
+    wrong = np.flatnonzero(codes[usable] != said)
+    confidence = prediction[usable[wrong], said[wrong]]
+    mistakes = []
+    for at in np.argsort(-confidence, kind="stable")[:MISTAKES]:
+        row, answered = int(usable[wrong[at]]), int(said[wrong[at]])
+        place, inputs = show(row)
+        mistakes.append(Mistake(place, inputs, labels[int(codes[row])], labels[answered], float(confidence[at])))
+    return mistakes
+
+
+def _wrong_amounts(truth: np.ndarray, given: np.ndarray, usable: np.ndarray, show: Show) -> list[Mistake]:
+    error = np.abs(truth[usable] - given[usable]).max(axis=1)
+    mistakes = []
+    for row in usable[np.argsort(-error, kind="stable")[:MISTAKES]]:
+        place, inputs = show(int(row))
+        mistakes.append(Mistake(place, inputs, _written(truth[row]), _written(given[row])))
+    return mistakes
+
+
+def _written(amounts: np.ndarray) -> str:
+    return ", ".join(written_amount(float(amount)) for amount in amounts)
+
+
+def written_amount(value: float) -> str:
+    """A number as a person reads it: four significant digits, and whole above 10,000."""
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _pairs(truth: np.ndarray, given: np.ndarray, seed: int) -> list[tuple[float, float]]:
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(truth))[:PAIRS])
+    return [(float(one), float(other)) for one, other in zip(truth[chosen], given[chosen], strict=True)]
