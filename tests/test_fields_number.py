@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
@@ -140,7 +142,7 @@ def test_statistics_do_not_depend_on_how_rows_are_cut_into_chunks(values, cuts):
     edges = [0, *sorted(cut for cut in cuts if cut < len(values)), len(values)]
     parts = [
         Arrays(arrays.values[start:stop], arrays.present[start:stop], arrays.digests[start:stop])
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in itertools.pairwise(edges)
     ]
     plan = {"width": None, "writing": {}}
     one, many = (NUMBER.fit("x", chunks, plan, NumberSettings(), target=True) for chunks in ([arrays], parts))
