@@ -78,8 +78,8 @@ OPTIMIZERS: dict[str, OptimizerSpecification] = {
     "adagrad": OptimizerSpecification(_adagrad, 0.02, 0.0, "Duchi, Hazan & Singer 2011"),
     "rmsprop": OptimizerSpecification(_rmsprop, 0.001, 0.0, "Tieleman & Hinton 2012"),
     "adam": OptimizerSpecification(_adam, 0.002, 0.0, "Kingma & Ba 2015"),
-    "adamw": OptimizerSpecification(_adam, 0.002, 0.01, "Loshchilov & Hutter 2019"),
-    "muon": OptimizerSpecification(_muon, 0.005, 0.01, "Jordan et al. 2024; Liu et al. 2025"),
+    "adamw": OptimizerSpecification(_adam, 0.002, 0.1, "Loshchilov & Hutter 2019"),
+    "muon": OptimizerSpecification(_muon, 0.005, 0.1, "Jordan et al. 2024; Liu et al. 2025"),
 }
 
 

@@ -55,7 +55,7 @@ class TrainingSettings(Settings):
         source="Hanson & Pratt 1988; Loshchilov & Hutter 2019",
     )
     clip: float = setting(
-        1.0, "longest gradient; a longer one is shortened to it; 0 for any", minimum=0.0, source="Pascanu et al. 2013"
+        0.0, "longest gradient; a longer one is shortened to it; 0 for any", minimum=0.0, source="Pascanu et al. 2013"
     )
     mixup: float = setting(
         0.0, "how strongly pairs of examples are mixed (the Beta distribution's parameter)", minimum=0.0,
