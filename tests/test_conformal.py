@@ -38,5 +38,5 @@ def test_many_rows_are_kept_as_a_thousand_and_never_too_narrow():
 def test_few_rows_give_the_widest_and_say_so():
     residuals = sorted_residuals(np.array([[1.0], [np.nan], [3.0]]), np.zeros((3, 1)))
     assert len(residuals) == 2 and half_width(residuals, 0.9) == 3
-    assert shortfall(residuals, 0.9).startswith("2 examined rows") and "67%" in shortfall(residuals, 0.9)
+    assert shortfall(residuals, 0.9).startswith("2 examined rows") and "67 %" in shortfall(residuals, 0.9)
     assert np.isnan(half_width(sorted_residuals(np.empty((0, 1)), np.empty((0, 1))), 0.9)).all()

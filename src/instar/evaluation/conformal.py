@@ -48,6 +48,6 @@ def shortfall(residuals: np.ndarray, coverage: float) -> str | None:
     if coverage <= attainable + 1e-12:
         return None
     return (
-        f"{len(residuals):,} examined rows are too few for intervals of {coverage:.0%} coverage; "
-        f"low and high are the widest error seen and cover about {attainable:.0%}."
+        f"{len(residuals):,} examined rows are too few for intervals of {100 * coverage:.0f} % coverage; "
+        f"low and high are the widest error seen and cover about {100 * attainable:.0f} %."
     )

@@ -147,7 +147,7 @@ def mistakes_panel(result: TargetResult) -> str:
     heads = ["truth", "answer", *(["confidence"] if certain else []), *shown, "row"]
     rows = []
     for each in result.mistakes:
-        sure = [f"{each.confidence:.0%}" if each.confidence is not None else ""] if certain else []
+        sure = [f"{100 * each.confidence:.0f} %" if each.confidence is not None else ""] if certain else []
         cells = [each.truth, each.answer, *sure, *(_words(each.inputs[name]) for name in shown), each.place]
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     hidden = len(names) - len(shown)
@@ -162,7 +162,7 @@ def _card(mistake: Mistake) -> str:
         f'<img alt="{escape(view.text)}" src="data:image/png;base64,{b64encode(view.png).decode()}">'
         for view in pictures
     )
-    sure = f" ({mistake.confidence:.0%} sure)" if mistake.confidence is not None else ""
+    sure = f" ({100 * mistake.confidence:.0f} % sure)" if mistake.confidence is not None else ""
     return (
         f'<figure class="mistake">{images}<figcaption>answered <b>{escape(mistake.answer)}</b>{escape(sure)}<br>'
         f"truth <b>{escape(mistake.truth)}</b><small>{escape(mistake.place)}</small></figcaption></figure>"

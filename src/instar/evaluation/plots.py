@@ -39,13 +39,13 @@ def line_plot(lines: Sequence[Line], *, x: str, y: str, mark: float | None = Non
     everything = [point for line in lines for point in line.points]
     across, up = _scales([point[0] for point in everything], [*(point[1] for point in everything), 0.0])
     parts = _axes(across, up, x, y)
+    named = [line for line in lines if line.label]
     if mark is not None:
-        at = across(mark)
-        parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
+        at, top = across(mark), _TOP + 16 * len(named)  # clear of the names
+        parts.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{HEIGHT - _BOTTOM}"/>')
     for line in lines:
         path = " ".join(f"{across(one):.1f},{up(other):.1f}" for one, other in line.points)
         parts.append(f'<polyline class="curve {line.style}" points="{path}"/>')
-    named = [line for line in lines if line.label]
     for place, line in enumerate(named):
         y_at = _TOP + 8 + 16 * place
         parts.append(
