@@ -98,6 +98,7 @@ class ClassField(Field):
 
     kind = "category"
     shape = None
+    classes: tuple[bool | int | float | str, ...]
 
     def __init__(
         self, name: str, classes: Sequence[bool | int | float | str], digests: np.ndarray, counts: Sequence[int]
