@@ -130,13 +130,14 @@ def _watch(console: Console) -> Callable[[Path], Any]:
 @cli.command(short_help="Measure a model on other examples with answers.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source")
+@click.option("--target", multiple=True, metavar="FILE", help="The file of labels, where SOURCE is an IDX file.")
 @outside_option
 @json_option
-def evaluate(model: Path, source: str, allow_outside: bool, as_json: bool) -> None:
+def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: bool, as_json: bool) -> None:
     """Measure MODEL on SOURCE, which holds the right answers too."""
     from instar.model import load
 
-    report = load(model).evaluate(source, allow_outside=allow_outside)
+    report = load(model).evaluate(source, target=target, allow_outside=allow_outside)
     if as_json:
         _print_json(report.to_json())
         return

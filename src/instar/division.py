@@ -60,7 +60,7 @@ class Division:
                 groups=self.groups,
                 validation_share=self.settings.validation_share / (1 - 1 / self.settings.folds),
             )
-            yield tuple(self.rows[parts == part] for part in (TRAINING, VALIDATION, TEST))  # type: ignore[misc]
+            yield tuple(self.rows[parts == part] for part in (TRAINING, VALIDATION, TEST))
 
 
 def divide(store: Store, inputs: tuple[str, ...], roles: Roles, settings: SplitSettings, *, place: str) -> Division:
@@ -121,7 +121,7 @@ def _order(column: StoredColumn, rows: np.ndarray, place: str) -> np.ndarray:
         raise ColumnError(
             f"The column {column.name!r} was read as {column.kind}, which has no order in time",
             where=place,
-            remedy=f"Name a column of dates or numbers with --time-order, or say its kind with --kind",
+            remedy="Name a column of dates or numbers with --time-order, or say its kind with --kind",
         )
     return np.where(column.present[rows], column.values[rows], np.nan)
 

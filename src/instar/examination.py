@@ -13,7 +13,7 @@ from instar.evaluation.conformal import sorted_residuals
 from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts, Choice
-from instar.trial import Material, Trial, conduct, fit_fields
+from instar.trial import Fitted, Material, Trial, conduct
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ class Limits:
         return None if self.seconds is None else time.monotonic() + self.seconds * share
 
 
-def train_and_examine(material: Material, division: Division, run: Run, limits: Limits) -> Examined:
-    """Train as the division says. A run that was interrupted goes on."""
+def train_and_examine(material: Material, division: Division, run: Run, limits: Limits, fitted: Fitted) -> Examined:
+    """Train as the division says. A run that was interrupted goes on.
+
+    ``fitted``: fields that were fitted on the division's training rows.
+    """
     if division.exam is Exam.FOLDS:
-        return _by_folds(material, division, run, limits)
+        return _by_folds(material, division, run, limits, fitted)
     training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
     trial = conduct(
         material,
@@ -54,10 +57,11 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
         validation if len(validation) else None,
         folder=run.folder,
         stage="train",
+        fitted=fitted,
         deadline=limits.deadline(),
         should_stop=limits.should_stop,
     )
-    truth, answers = (trial.truth(test), trial.answer(test)) if len(test) else ({}, {})
+    truth, answers = trial.truth(test), trial.answer(test)
     held_out = validation if len(validation) else test
     if len(held_out):
         residuals = _residuals(trial.targets, trial.truth(held_out), trial.answer(held_out))
@@ -67,13 +71,13 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     return Examined(trial, test, truth, answers, residuals)
 
 
-def _by_folds(material: Material, division: Division, run: Run, limits: Limits) -> Examined:
+def _by_folds(material: Material, division: Division, run: Run, limits: Limits, fitted: Fitted) -> Examined:
     """Every row is examined by a network that never saw it; the network that is saved learns from all rows.
 
     It trains for the median of the folds' best lengths, since nothing is left to tell it when to stop.
     """
     share = 1 / (division.settings.folds + 1)
-    _, targets = fit_fields(material, division.rows)
+    targets = fitted[1]
     rows: list[np.ndarray] = []
     answers: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
     lengths: list[int] = []
@@ -104,6 +108,7 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits) 
         None,
         folder=run.folder,
         stage="train",
+        fitted=fitted,
         epochs=max(1, round(float(np.median(lengths)))),
         deadline=limits.deadline(share),
         should_stop=limits.should_stop,
@@ -118,9 +123,9 @@ def _aligned(answers: np.ndarray, target: Field, whole: Field) -> np.ndarray:
     """Answers of a fold in the classes of all rows: a class that the fold's training rows lack has probability 0."""
     if not isinstance(target.answer, Choice):
         return answers
-    places = {label: place for place, label in enumerate(whole.classes)}
+    places = {label: place for place, label in enumerate(whole.classes or ())}
     aligned = np.zeros((len(answers), len(places)))
-    aligned[:, [places[label] for label in target.classes]] = answers
+    aligned[:, [places[label] for label in target.classes or ()]] = answers
     return aligned
 
 

@@ -189,3 +189,29 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as failure:
         raise ModelError(f"The file cannot be read ({failure.strerror})", where=str(path)) from failure
+
+
+def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
+    """A model's declaration as lines for a terminal. Raises ModelError where it is not one."""
+    path = folder / DECLARATION
+    try:
+        networks = [part["network"] for part in declaration["network"]["parts"]]
+        lines = [f"Model in {folder}, written by Instar {declaration['instar']}"]
+        for role in ("inputs", "targets"):
+            lines.append(f"{role.capitalize()}:")
+            lines += [f"  {each['name']} ({each['kind']})" for each in declaration[role]]
+        lines.append(f"Network: {', '.join(networks)}: {declaration['network']['why']}")
+        for target, metrics in declaration["claims"]["metrics"].items():
+            lines.append(f"Claims for {target}, {declaration['claims']['examined']}:")
+            lines += [
+                f"  {name} {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f}) on {score['rows']:,} rows"
+                for name, score in metrics.items()
+            ]
+        headers = read_headers(folder)
+    except (AttributeError, KeyError, TypeError, ValueError) as failure:
+        raise damaged(path, f"a part is missing or malformed ({type(failure).__name__}: {failure})") from failure
+    count = sum(math.prod(header.shape) for name, header in headers.items() if name.startswith("network/"))
+    lines.append(
+        f"Weights: {count:,} numbers in {len(headers):,} tensors, {declaration['files'][TENSORS]['bytes']:,} bytes"
+    )
+    return lines

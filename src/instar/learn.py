@@ -5,30 +5,36 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from instar.batches import Examples
 from instar.configuration import Configuration, LearnSettings
-from instar.division import divide
+from instar.division import TRAINING, VALIDATION, Division, divide
 from instar.errors import ColumnError
+from instar.evaluation.report import Report
+from instar.evaluation.settings import EvaluationSettings
+from instar.examination import Examined, Limits, train_and_examine
+from instar.findings import constant_columns, giveaways, look
 from instar.model import Model, load
 from instar.recognition import Recognition, Roles, recognize
+from instar.reporting import compete, read_report, report_on, write_report
 from instar.run import Request, Run
 from instar.sources import Source
 from instar.sources.locate import locate
 from instar.split import SplitSettings
 from instar.store import Store, StorePlan
-from instar.trial import Material
-
-if TYPE_CHECKING:
-    from instar.evaluation.report import Report
+from instar.trial import Fitted, Material, fit_fields
 
 logger = logging.getLogger("instar")
 
 # How many records, spread over the whole source, decide the kinds of its columns.
 SAMPLED_ROWS = 10_000
+# Seconds between lines that say how far reading is.
+READING_INTERVAL = 5.0
 
 Watch = Callable[[Path], AbstractContextManager[Any]]
 
@@ -65,14 +71,15 @@ def learn(
     watch: Watch = lambda log: nullcontext(),
 ) -> tuple[Model, Report]:
     """What `train` does, for whoever also wants the report, a way to stop it, and to watch its log."""
-    started = time.monotonic()
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
     run = Run(Path(asked.out) if asked.out else request.default_folder())
-    if run.has_finished(request):
-        return run_result(run)
+    recorded = run.recorded()
+    untouched = recorded is not None and run.check(recorded, request)
+    if untouched and run.finished:
+        return result_of(run)
     run.check_writable()
 
     roles = roles_of(located, settings)
@@ -85,5 +92,137 @@ def learn(
         settings=settings.groups,
     )
     store = read(located, recognition)
+    if recorded is not None and not untouched:
+        run.refuse_changed_data(recorded, store.content_digest)
+        if run.finished:
+            return result_of(run)
     division = divide(store, recognition.inputs, roles, settings.group(SplitSettings), place=located.place)
-    ...
+    constant = constant_columns(store, recognition.inputs)
+    material = Material(
+        store=store,
+        plans=recognition.plans,
+        inputs=tuple(name for name in recognition.inputs if name not in constant),
+        targets=roles.targets,
+        kind_settings=settings.groups,
+        network=asked.network,
+        network_settings=settings.network,
+        training_settings=settings.training,
+        seed=asked.seed,
+    )
+    if not material.inputs:
+        raise ColumnError("Every input has the same value in all rows", where=located.place, remedy="Add other columns")
+    fitted = fit_fields(material, division.part(TRAINING))
+    findings = look_around(material, division, fitted, {**recognition.dropped, **constant}, located)
+    with run.working():
+        run.begin(request, store.content_digest)
+        clock = Clock()
+        with watch(run.log):
+            examined = train_and_examine(material, division, run, Limits(asked.time, should_stop), fitted)
+        clock.lap("training")
+        rivals = compete(material, division, examined, settings.group(EvaluationSettings), run, should_stop)
+        clock.lap("rivals")
+        report = report_on(
+            material,
+            division,
+            examined,
+            rivals,
+            source=located,
+            settings=settings,
+            findings=findings,
+            run=run,
+            timings=clock.laps,
+        )
+        model = model_of(examined, recognition, report, run.folder)
+        write_report(report, run.folder)
+        model.write(run.folder)
+        run.clean()
+    return model, report
+
+
+def look_around(
+    material: Material, division: Division, fitted: Fitted, dropped: Mapping[str, str], source: Source
+) -> list[str]:
+    """Say what was found in the data; the sentences for the report."""
+    inputs, targets = fitted
+    kinds = Counter(material.plans[name].kind for name in material.inputs)
+    described = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    logger.info("%s: %s rows, %s inputs (%s)", source.place, f"{len(material.store):,}", len(inputs), described)
+    for each in targets:
+        logger.info("Target %s (%s): %s", each.name, each.kind, each.describe())
+    findings = [f"Column {name!r} is left out: {reason}." for name, reason in dropped.items()]
+    found = look(material.store, material.inputs, targets, division.rows, division.keys, source.locate_row)
+    training = division.part(TRAINING)
+    held_out = division.part(VALIDATION)
+    if not len(held_out):
+        training, held_out = training[::2], training[1::2]
+    found += giveaways(Examples(material.store, inputs, targets), training, held_out, material.seed)
+    findings += map(str, found)
+    for sentence in (*findings, *division.notes):
+        logger.info("- %s", sentence)
+    return findings
+
+
+def model_of(examined: Examined, recognition: Recognition, report: Report, folder: Path) -> Model:
+    trial = examined.trial
+    claims = {
+        "examined": {"exam": "on rows that were set apart", "folds": "of the procedure, examined by folds"}[
+            report.protocol
+        ],
+        "metrics": {
+            each.name: {name: score.to_json() for name, score in each.metrics.items()} for each in report.targets
+        },
+    }
+    plans = {each.name: recognition.plans[each.name] for each in (*trial.inputs, *trial.targets)}
+    return Model(plans, trial.inputs, trial.targets, trial.network, examined.residuals, claims, folder)
+
+
+class Clock:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name], self._last = round(now - self._last, 3), now
+
+
+def roles_of(source: Source, settings: Configuration) -> Roles:
+    """What the columns are for. Raises ColumnError, which lists the columns, where no target is known."""
+    schema, split = source.schema(), settings.group(SplitSettings)
+    asked = settings.group(LearnSettings)
+    targets = source.targets(asked.target)
+    if not targets:
+        raise ColumnError(
+            "It is not said which column holds the right answers",
+            where=source.place,
+            remedy=f"Name it with --target; the columns are: {', '.join(schema.columns)}",
+        )
+    return Roles(targets, split.group, split.time_order, schema.given_split, asked.exclude)
+
+
+def read(source: Source, recognition: Recognition) -> Store:
+    """The store of the source, read now if it was not before."""
+    plan = StorePlan(recognition.plans)
+    found = Store.find(source, plan)
+    if found is not None:
+        return found
+    started = time.monotonic()
+    said = started
+
+    def report(rows: int, total: int | None) -> None:
+        nonlocal said
+        if time.monotonic() - said > READING_INTERVAL:
+            said = time.monotonic()
+            logger.info("Reading: %s%s rows", f"{rows:,}", "" if total is None else f" of {total:,}")
+
+    store = Store.build(source, plan, report)
+    logger.debug("Read %s rows in %.1f s.", f"{len(store):,}", time.monotonic() - started)
+    return store
+
+
+def result_of(run: Run) -> tuple[Model, Report]:
+    """The result of a run that has finished."""
+    logger.info("This was learned before; here is its result.")
+    return load(run.folder), read_report(run.folder)

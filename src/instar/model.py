@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.batches import prepare_inputs
+from instar.answering import ROWS_AT_A_TIME, answers, answers_for, truths_for
+from instar.batches import Examples, prepare_inputs
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
 from instar.evaluation.conformal import half_width
+from instar.evaluation.measuring import input_columns, measure_targets
+from instar.evaluation.report import Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import DECLARATION, TYPE_NAMES, TensorFile, TensorHeader, damaged, read_declaration, write_model
 from instar.frames import frame_like
@@ -21,19 +24,15 @@ from instar.shapes import Amounts, Choice
 from instar.sources import Chunk, Source
 from instar.sources.locate import locate
 from instar.sources.matching import match
-from instar.store import ColumnPlan
+from instar.store import ColumnPlan, Store, StorePlan
 from instar.version import VERSION
 
 if TYPE_CHECKING:
     import torch
 
-    from instar.evaluation.report import Report
     from instar.networks.assemble import Network
 
 logger = logging.getLogger("instar")
-
-# Rows that are prepared and answered at a time: enough to keep the processor busy, few enough for pictures to fit.
-ROWS_AT_A_TIME = 512
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Model:
 
         None for a target that is an amount.
         """
-        return self._by_target({each.name: getattr(each, "classes", None) for each in self.targets})
+        return self._by_target({each.name: each.classes for each in self.targets})
 
     def predict(self, source: Any, *, coverage: float = 0.9, allow_outside: bool = False) -> Any:
         """A frame with a row per example.
@@ -105,19 +104,40 @@ class Model:
             return answers[chosen[0].name]
         return {each.name: answers[each.name] for each in chosen}
 
-    def evaluate(self, source: Any, *, allow_outside: bool = False) -> Report:
+    def evaluate(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Report:
         """How good the model is on other examples with answers.
 
+        ``target`` is needed only where the source takes the answers from a file of their own (IDX).
         Returns a report whose ``metrics`` is a dictionary by name, each with ``value``, ``low``, ``high``, ``rows``.
         Raises ColumnError where a target's column is missing.
         """
-        from instar.evaluation.examination import examine_source
+        opened = self.open(source, allow_outside=allow_outside, target=target)
+        fields = {each.name: each for each in (*self.inputs, *self.targets)}
+        check_columns(opened, fields, "Evaluation needs")
+        plan = StorePlan({name: self.plans[name] for name in fields})
+        store = Store.find(opened, plan) or Store.build(opened, plan)
+        examples = Examples(store, self.inputs, self.targets)
+        rows = np.arange(len(store))
+        truth, given = truths_for(examples, rows), answers_for(self.network, examples, rows)
+        network = self.network.plan.principal
+        return Report(
+            title=f"{opened.name}: {', '.join(each.name for each in self.targets)}",
+            source=opened.place,
+            rows=len(store),
+            targets=measure_targets(examples, rows, truth, given, source=opened),
+            protocol="elsewhere",
+            inputs=input_columns(self.inputs),
+            network=network.name,
+            about=f"{network.idea} ({network.paper})",
+            parameters=sum(each.numel() for each in self.network.parameters()),
+            versions={"instar": VERSION},
+            folder=None if self.folder is None else str(self.folder),
+        )
 
-        return examine_source(self, self.open(source, allow_outside=allow_outside))
-
-    def open(self, source: Any, *, allow_outside: bool = False) -> Source:
-        """The source behind what a person gave, with a lone column of files under the name that the model knows."""
-        return match(locate(source, allow_outside=allow_outside), [each.name for each in self.inputs])
+    def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
+        """The source behind what a person gave, with a lone nameless column under the name that the model knows."""
+        opened = locate(source, target=target, allow_outside=allow_outside)
+        return match(opened, [each.name for each in self.inputs])
 
     def answer(self, source: Source) -> Predictions:
         """The network's answers for every record of ``source``, in its order."""
@@ -132,8 +152,8 @@ class Model:
             for name, column in arrays.items():
                 unreadable[name] += len(column.problems)
                 problems += [f"{source.locate_row(chunk.start + each.row)}: {each.reason}" for each in column.problems]
-            for name, answers in self.answer_arrays(arrays).items():
-                collected[name].append(answers)
+            for name, values in self.answer_arrays(arrays).items():
+                collected[name].append(values)
         for name, count in unreadable.items():
             if rows and count == rows:
                 raise ContentError(
@@ -186,7 +206,7 @@ class Model:
                 columns[f"{prefix}prediction"] = [v if k else None for v, k in zip(values, known, strict=True)]
                 columns[f"{prefix}confidence"] = answer.max(axis=1)
                 if probabilities:
-                    columns |= {f"{prefix}{label}": answer[:, code] for code, label in enumerate(target.classes)}
+                    columns |= {f"{prefix}{label}": answer[:, code] for code, label in enumerate(target.classes or ())}
                 continue
             width = np.broadcast_to(half_width(self.residuals[target.name], coverage), answer.shape[1:])
             for index in range(answer.shape[1]):
@@ -244,11 +264,11 @@ class Model:
     def _repr_html_(self) -> str:
         from html import escape
 
+        row = "<tr><td>{}</td><td>{value:.4f}</td><td>{low:.4f} – {high:.4f}</td></tr>"
         rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{score['value']:.4f}</td><td>{score['low']:.4f} – {score['high']:.4f}</td></tr>"
+            row.format(escape(name), **score)
             for metrics in self.claims.get("metrics", {}).values()
             for name, score in metrics.items()
-            if score["low"] is not None
         )
         head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
         return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
@@ -318,28 +338,6 @@ def _well_formed(path: Path) -> Iterator[None]:
 
 def _header(tensor: torch.Tensor) -> TensorHeader:
     return TensorHeader(TYPE_NAMES[str(tensor.dtype).removeprefix("torch.")], tuple(tensor.shape))
-
-
-def answers(
-    network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
-) -> dict[str, np.ndarray]:
-    """The network's answers for prepared inputs, joined: probabilities, or amounts in the target's own units."""
-    import torch
-
-    collected: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
-    device = next(iter(network.parameters())).device
-    training = network.training
-    network.eval()
-    with torch.inference_mode():
-        for inputs in batches:
-            given = network.answer({name: tensor.to(device) for name, tensor in inputs.items()})
-            for each in targets:
-                values = given[each.name].cpu().numpy().astype(np.float64)
-                collected[each.name].append(
-                    np.asarray(each.decode(values)) if isinstance(each.answer, Amounts) else values
-                )
-    network.train(training)
-    return {name: np.concatenate(parts) for name, parts in collected.items()}
 
 
 def check_columns(source: Source, names: Iterable[str], who: str) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from instar.errors import ColumnError, UsageError, did_you_mean
 from instar.fields import Kind, kinds
-from instar.findings import unfit_columns
 from instar.settings import Settings
 from instar.sources import Chunk, Column, Schema
 from instar.store import ColumnPlan
@@ -73,7 +72,7 @@ def recognize(
     dropped = dict.fromkeys(roles.exclude, "you excluded it")
     aside = {*roles.targets, *roles.others}
     candidates = [name for name in schema.columns if name not in aside and name not in dropped]
-    unfit = unfit_columns(sample, candidates)
+    unfit: dict[str, str] = {}
     plans: dict[str, ColumnPlan] = {}
     for name in schema.columns:
         if name in roles.exclude:

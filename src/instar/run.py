@@ -88,6 +88,8 @@ class Run:
     def recorded(self) -> dict[str, Any] | None:
         """What an earlier start of this run wrote down, or None. Raises FolderError if that is something else."""
         path = self.folder / RUN
+        if not self.folder.is_dir():
+            return None
         if not path.exists():
             others = [item.name for item in self.folder.iterdir() if not item.name.startswith(".")]
             if others:

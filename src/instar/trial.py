@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from instar.answering import answers_for, truths_for
 from instar.batches import Batches, Examples
-from instar.fields import Arrays, Field, kinds
-from instar.model import answers
+from instar.fields import Field, kinds
 from instar.seeds import seed_for
 from instar.settings import Settings
-from instar.shapes import Amounts
 from instar.store import ColumnPlan, Store
 
 if TYPE_CHECKING:
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("instar")
 
-# Rows that are answered at a time.
-ANSWERED_ROWS = 1_024
+# Inputs and targets.
+Fitted = tuple[tuple[Field, ...], tuple[Field, ...]]
+
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
 
@@ -58,26 +58,15 @@ class Trial:
     examples: Examples
 
     def answer(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Answers for rows of the store, by target: probabilities, or amounts in the target's own units."""
-        parts = (
-            self.examples.take(rows[start : start + ANSWERED_ROWS]) for start in range(0, len(rows), ANSWERED_ROWS)
-        )
-        return answers(self.network, self.targets, (batch.inputs for batch in parts))
+        """Answers for rows of the store, as `instar.answering.answers` gives them."""
+        return answers_for(self.network, self.examples, rows)
 
     def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The right answers for rows of the store: codes (n,), -1 where missing; amounts (n, width), NaN where missing."""
-        return {
-            each.name: true_values(each, self.examples.store.column(each.name).arrays(rows)) for each in self.targets
-        }
+        """The right answers for rows of the store, as `instar.answering.truths_for` gives them."""
+        return truths_for(self.examples, rows)
 
 
-def true_values(target: Field, arrays: Arrays) -> np.ndarray:
-    """What a target's arrays say, in the terms in which answers are examined."""
-    values = target.prepare(arrays)["target"].numpy()
-    return np.asarray(target.decode(values.astype(np.float64))) if isinstance(target.answer, Amounts) else values
-
-
-def fit_fields(material: Material, rows: np.ndarray) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+def fit_fields(material: Material, rows: np.ndarray) -> Fitted:
     """Inputs and targets, fitted on ``rows`` (sorted) and on no others."""
 
     def fit(name: str, *, target: bool) -> Field:
@@ -97,18 +86,22 @@ def conduct(
     *,
     folder: Path,
     stage: str,
+    fitted: Fitted | None = None,
     epochs: int | None = None,
     deadline: float | None = None,
     should_stop: Callable[[], Any] = lambda: None,
 ) -> Trial:
-    """Fit, build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do."""
+    """Fit, build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do.
+
+    ``fitted``: the fields, where they have been fitted on the training rows before.
+    """
     import torch
 
     from instar.networks.assemble import assemble
     from instar.training.loop import train
     from instar.training.settings import resolve
 
-    inputs, targets = fit_fields(material, training)
+    inputs, targets = fitted or fit_fields(material, training)
     examples = Examples(material.store, inputs, targets)
     shapes = {each.name: each.shape for each in inputs if each.shape is not None}
     asked = {each.name: each.answer for each in targets if each.answer is not None}
@@ -117,9 +110,11 @@ def conduct(
     generator = np.random.default_rng(seed_for(material.seed, "sample"))
     sample = np.sort(generator.choice(training, min(len(training), INITIALIZING_ROWS), replace=False))
     network.initialize(examples.take(sample).inputs)
+    logger.info("%s: %s", stage.capitalize(), network.plan.why)
     settings = resolve(material.training_settings, network.plan.principal.recipe, len(training))
 
     def batches(rows: np.ndarray, **options: Any) -> Batches:
+        assert settings.batch is not None  # `resolve` leaves nothing open
         return Batches(examples, rows, size=settings.batch, seed=material.seed, **options)
 
     outcome = train(

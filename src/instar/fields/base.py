@@ -69,13 +69,14 @@ class Field(ABC):
     """One fitted field of the record, frozen. It is an input, a target, or (in a correction) both.
 
     ``name`` is the column's; ``shape`` says what `prepare` gives a network, ``answer`` what a head must answer; one
-    of the two is None.
+    of the two is None. ``classes`` are the labels of a Choice, in the order of its codes.
     """
 
     kind: ClassVar[str]
     name: str
     shape: Shape | None
     answer: Answer | None
+    classes: Sequence[Any] | None = None
 
     @abstractmethod
     def prepare(self, arrays: Arrays) -> Prepared:

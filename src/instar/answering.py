@@ -1,0 +1,72 @@
+"""A network's answers, and the truths beside them, in the terms in which they are examined and used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from instar.batches import Examples
+from instar.fields import Arrays, Field
+from instar.shapes import Amounts
+
+if TYPE_CHECKING:
+    import torch
+
+    from instar.networks.assemble import Network
+
+# Rows that are answered at a time: enough to keep the processor busy, few enough for pictures to fit.
+ROWS_AT_A_TIME = 512
+
+
+def answers(
+    network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
+) -> dict[str, np.ndarray]:
+    """Answers for prepared inputs by target: probabilities (n, classes); amounts (n, width) in the target's own units."""
+    import torch
+
+    # What stands for no rows at all, so that there is always something to join.
+    collected = {each.name: [np.empty((0, width(each)))] for each in targets}
+    device = next(iter(network.parameters())).device
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for inputs in batches:
+            given = network.answer({name: tensor.to(device) for name, tensor in inputs.items()})
+            for each in targets:
+                values = given[each.name].cpu().numpy().astype(np.float64)
+                collected[each.name].append(in_own_units(each, values))
+    network.train(training)
+    return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Answers for ``rows`` (int64) of a store, as `answers` gives them."""
+    batches = examples.in_order(rows, ROWS_AT_A_TIME)
+    return answers(network, examples.targets, (batch.inputs for batch in batches))
+
+
+def truths_for(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The right answers for ``rows`` (int64) of a store, by target: codes (n,), -1 where missing or of no known class;
+    amounts (n, width), NaN where missing."""
+    return {each.name: true_values(each, examples.store.column(each.name).arrays(rows)) for each in examples.targets}
+
+
+def true_values(target: Field, arrays: Arrays) -> np.ndarray:
+    """What a target's arrays say, as `truths_for` gives it."""
+    values = target.prepare(arrays)["target"].numpy()
+    return in_own_units(target, values.astype(np.float64)) if isinstance(target.answer, Amounts) else values
+
+
+def in_own_units(target: Field, values: np.ndarray) -> np.ndarray:
+    """Amounts (n, width) as their field decodes them; probabilities as they are."""
+    if not isinstance(target.answer, Amounts):
+        return values
+    return np.asarray(target.decode(values), np.float64).reshape(len(values), target.answer.width)
+
+
+def width(target: Field) -> int:
+    """How many numbers an answer has."""
+    assert target.answer is not None
+    return target.answer.width if isinstance(target.answer, Amounts) else target.answer.classes

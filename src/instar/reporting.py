@@ -1,0 +1,181 @@
+"""From an examined network to its report: rivals on the same rows, measured answers, the worst mistakes, the facts."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from instar.answering import true_values
+from instar.batches import Examples
+from instar.configuration import Configuration
+from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
+from instar.errors import InterruptionError
+from instar.evaluation.measuring import input_columns, measure_targets
+from instar.evaluation.report import Report
+from instar.evaluation.rivals.base import Inputs
+from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affordable_rows, run_rivals
+from instar.evaluation.settings import EvaluationSettings
+from instar.examination import Examined
+from instar.files import write_json, write_text
+from instar.folder import damaged
+from instar.run import Run
+from instar.seeds import seed_for
+from instar.shapes import Choice, Grid, Vector
+from instar.sources import Source
+from instar.trial import Material, Trial, fit_fields
+from instar.version import VERSION
+
+PAGE, FACTS, CARD = "report.html", "report.json", "README.md"
+# Training rows that are enough to see that a network failed to learn them.
+LIMITATION_ROWS = 20_000
+
+
+def compete(
+    material: Material,
+    division: Division,
+    examined: Examined,
+    settings: EvaluationSettings,
+    run: Run,
+    should_stop: Callable[[], bool],
+) -> dict[str, list[RivalResult]]:
+    """Simpler methods on the same rows, by target. Raises InterruptionError where it was asked to stop.
+
+    Nothing tells a rival when to stop, so it learns from the validation rows as well.
+    """
+    if not settings.rivals or division.exam is Exam.NONE or not len(examined.rows):
+        return {}
+    if division.exam is Exam.FOLDS:
+        pairs = [(np.union1d(training, validation), rows) for training, validation, rows in division.folds()]
+        views = [Examples(material.store, *fit_fields(material, training)) for training, _, _ in division.folds()]
+    else:
+        pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
+        views = [examined.trial.examples]
+    flattened = [
+        tuple(_flat(view, rows, material.seed) for rows in pair) for view, pair in zip(views, pairs, strict=True)
+    ]
+    results = {}
+    for target in examined.trial.targets:
+        assert target.answer is not None
+        column = material.store.column(target.name)
+        exams = [
+            RivalExam(
+                learned,
+                true_values(target, column.arrays(learned_rows)),
+                asked,
+                true_values(target, column.arrays(asked_rows)),
+            )
+            for (learned, learned_rows), (asked, asked_rows) in flattened
+        ]
+        results[target.name] = run_rivals(
+            RivalTask(target.answer, exams),
+            time_limit=float(settings.rival_time),
+            seed=seed_for(material.seed, "rivals") % 2**32,
+            should_stop=should_stop,
+            folder=run.results,
+        )
+        if should_stop():
+            raise InterruptionError("Stopped, and saved", remedy="Run the same command again to go on")
+    return results
+
+
+def _flat(view: Examples, rows: np.ndarray, seed: int) -> tuple[Inputs, np.ndarray]:
+    """Prepared inputs of as many of the rows as rivals can use, and which rows those are."""
+    shapes = [each.shape for each in view.inputs]
+    vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
+    cells = sum(shape.size for shape in shapes if isinstance(shape, Grid))
+    most = affordable_rows(vector.width + len(vector.cardinalities) + cells)
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
+    return Inputs(*view.flat(rows), vector.cardinalities), rows
+
+
+def report_on(
+    material: Material,
+    division: Division,
+    examined: Examined,
+    rivals: Mapping[str, Sequence[RivalResult]],
+    *,
+    source: Source,
+    settings: Configuration,
+    findings: Sequence[str],
+    run: Run,
+    timings: Mapping[str, float],
+) -> Report:
+    """Everything that the run found out."""
+    import torch
+
+    trial = examined.trial
+    network = trial.network.plan.principal
+    return Report(
+        title=f"{source.name}: {', '.join(each.name for each in trial.targets)}",
+        source=source.place,
+        rows=len(material.store),
+        targets=measure_targets(
+            trial.examples,
+            examined.rows,
+            examined.truth,
+            examined.answers,
+            source=source,
+            rivals=rivals,
+            seed=material.seed,
+        ),
+        parts=_parts(division),
+        protocol="folds" if division.exam is Exam.FOLDS else "exam",
+        inputs=input_columns(trial.inputs),
+        findings=findings,
+        network=network.name,
+        about=f"{network.idea} ({network.paper})",
+        why=trial.network.plan.why,
+        parameters=sum(each.numel() for each in trial.network.parameters()),
+        history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
+        notes=[*division.notes, *trial.outcome.notes, *_limitation(trial, division)],
+        timings=timings,
+        settings=settings.changed(),
+        versions={"instar": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        folder=str(run.folder),
+    )
+
+
+def _parts(division: Division) -> dict[str, int]:
+    if division.exam is Exam.FOLDS:
+        return {f"in {division.settings.folds} folds": len(division.rows)}
+    names = {TRAINING: "training", VALIDATION: "validation", TEST: "test"}
+    return {name: len(division.part(part)) for part, name in names.items() if len(division.part(part))}
+
+
+def _limitation(trial: Trial, division: Division) -> list[str]:
+    """What the network cannot learn, where there are training rows that it did not learn."""
+    limitation = trial.network.plan.principal.limitation
+    rows = division.part(TRAINING)[:LIMITATION_ROWS]
+    if limitation is None or not len(rows):
+        return []
+    truth, answers = trial.truth(rows), trial.answer(rows)
+    wrong = 0
+    for each in trial.targets:
+        if not isinstance(each.answer, Choice):
+            return []
+        known = truth[each.name] >= 0
+        wrong += int((answers[each.name].argmax(axis=1) != truth[each.name])[known].sum())
+    if not wrong:
+        return []
+    return [f"{wrong:,} of {len(rows):,} training rows are answered wrongly. {limitation}."]
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """The page, the same facts as JSON, and the model card. Raises FolderError."""
+    report.write_html(folder / PAGE)
+    write_text(folder / CARD, report.model_card())
+    write_json(folder / FACTS, report.to_json())
+
+
+def read_report(folder: Path) -> Report:
+    """The report of a finished run, without its pictures. Raises ModelError where it cannot be read."""
+    path = folder / FACTS
+    try:
+        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+        raise damaged(path, f"it is no report ({type(failure).__name__})") from failure
