@@ -36,6 +36,7 @@ from benchmarks.bad_cases.use import MODELS
 from benchmarks.common import INSTAR, heading, run, table, workshop
 
 LIMIT = 60.0
+FINISHED = ("instar.json", "report.json", "README.md")
 SECUREBITS, NO_PRIVILEGES_OF_ROOT, CAPABILITY_VERSION = 28, 0b11, 0x20080522
 LONGEST_MESSAGE = 1200
 PASSED_OVER = 111
@@ -146,7 +147,7 @@ def judge(started: Started, code: int | None) -> Verdict:
     if code is not None and before.exists():
         faults += _left(case, code, set(before.read_text().split("\n")), set(_content(folder)))
     message = next((line for line in said["stderr"].splitlines() if line.startswith("Error: ")), "")
-    return Verdict(case, code, message or said["stderr"][-600:], tuple(faults), seconds)
+    return Verdict(case, code, message or (said["stderr"][-600:] if code else ""), tuple(faults), seconds)
 
 
 def _told(case: Case, code: int | None, stdout: str, stderr: str) -> Iterator[str]:
@@ -181,7 +182,7 @@ def _left(case: Case, code: int, before: set[str], after: set[str]) -> Iterator[
         elif first == "cache" or (path + "/").startswith(("full/cache/", "full/cache")):
             continue
         elif named and (path == named or path.startswith(named + "/")):
-            if code and path != named:
+            if code and path != named and not (case.may_go_on and Path(path).name not in FINISHED):
                 yield f"left {path}"
         else:
             yield f"left {path}"
@@ -282,7 +283,8 @@ def main() -> int:
     )
     for verdict in wrong:
         print(f"- {verdict.case.name}: {'; '.join(verdict.faults)}\n  `{' '.join(verdict.case.arguments)[:150]}`")
-        print(f"  {verdict.message.strip()[-500:]!r}")
+        if verdict.message:
+            print(f"  {verdict.message.strip()[-500:]}")
     return bool(wrong)
 
 

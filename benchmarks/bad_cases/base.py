@@ -32,6 +32,7 @@ class Case:
     codes: the exit codes that are right; 0 where the bad part can be survived, and then it must be told of.
     mentions: regular expressions that what is said on stderr (for code 0 also stdout) must all match, case ignored.
     file_size_limit: the largest file, in bytes, that the process may write.
+    may_go_on: training had begun, and so an unfinished run may stay in the out folder, which the same command takes up.
     unprivileged: run without the right to read and write everything, where the benchmark itself has that right.
     """
 
@@ -41,6 +42,7 @@ class Case:
     mentions: tuple[str, ...]
     make: Callable[[Path], None] = lambda folder: None
     file_size_limit: int | None = None
+    may_go_on: bool = False
     unprivileged: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 

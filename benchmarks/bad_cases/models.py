@@ -119,13 +119,13 @@ def _declarations() -> Iterator[Case]:
             yield _case(f"{key}-is-{wrong!r}", edit)
 
     def set_network(**values: Any) -> Callable[[Path], None]:
-        return _edited(lambda content: content["network"].update(values))
+        return _edited(lambda content: content["network"]["parts"][0].update(values))
 
-    yield _case("unknown-network", set_network(name="os.system"), codes=(2, 5))
-    yield _case("network-is-a-path", set_network(name="../../evil"), codes=(2, 5))
-    yield _case("network-of-wrong-width", set_network(name="mlp", settings={"width": 8}))
-    yield _case("network-huge", set_network(name="mlp", settings={"width": 16_384, "depth": 128}))
-    yield _case("network-of-width-minus-1", set_network(name="mlp", settings={"width": -1}), codes=(2, 5))
+    yield _case("unknown-network", set_network(network="os.system"), codes=(2, 5))
+    yield _case("network-is-a-path", set_network(network="../../evil"), codes=(2, 5))
+    yield _case("network-of-wrong-width", set_network(network="mlp", settings={"width": 8}))
+    yield _case("network-huge", set_network(network="mlp", settings={"width": 16_384, "depth": 128}))
+    yield _case("network-of-width-minus-1", set_network(network="mlp", settings={"width": -1}), codes=(2, 5))
     yield _case("network-unknown-setting", set_network(settings={"__class__": "x"}), codes=(2, 5))
 
     def set_input(**values: Any) -> Callable[[Path], None]:

@@ -295,7 +295,7 @@ def numbers() -> Iterator[Case]:
     longest = with_column("income", lambda row: "9" * 5000 if row == 30 else str(row))
     yield Case("numbers/of-5000-digits", train("data.csv"), FINE, ("income",), _csv(longest))
     late = with_column("income", lambda row: "unknown" if row > 2000 else str(row), 4000)
-    yield Case("numbers/words-in-half", train("data.csv"), (0, 3), ("income",), _csv(late))
+    yield Case("numbers/words-in-half", train("data.csv"), (0, 3), ("categor",), _csv(late))
     yield Case("numbers/words-as-number", train("data.csv", "--kind", "town=number"), DATA, ("town",), _csv(rows()))
     yield Case("numbers/words-as-date", train("data.csv", "--kind", "town=date"), DATA, ("town",), _csv(rows()))
     impossible = with_column("day", lambda row: "2020-02-31" if row in (3, 9) else f"2020-01-{row % 28 + 1:02}")
