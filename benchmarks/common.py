@@ -73,6 +73,12 @@ def read_report(model: Path) -> dict[str, Any]:
     return json.loads((model / "report.json").read_text())
 
 
+def scores(model: Path) -> dict[str, dict[str, float]]:
+    """Each metric's value and interval on the test rows, of a finished run with one target."""
+    (target,) = read_report(model)["targets"]
+    return target["metrics"]
+
+
 def heading(title: str) -> None:
     """The lines that every section of RESULTS.md begins with."""
     main = getattr(sys.modules["__main__"], "__spec__", None)

