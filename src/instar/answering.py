@@ -23,7 +23,7 @@ ROWS_AT_A_TIME = 512
 def answers(
     network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
 ) -> dict[str, np.ndarray]:
-    """Answers for prepared inputs by target: probabilities (n, classes); amounts (n, width) in the target's own units."""
+    """Answers for prepared inputs by target: probabilities (n, classes); amounts (n, width) in its own units."""
     import torch
 
     # What stands for no rows at all, so that there is always something to join.

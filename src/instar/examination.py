@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instar.columns import Fitted
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.evaluation.conformal import sorted_residuals
 from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts, Choice
-from instar.trial import Fitted, Material, Trial, conduct
+from instar.trial import Material, Trial, conduct
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class TensorHeader:
 def write_model(folder: Path, declaration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     """Write both files, the declaration last: a folder without it is no model yet. Raises FolderError."""
     path = folder / TENSORS
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     write_atomically(path, lambda temporary: save_file(contiguous, temporary))
     manifest = {TENSORS: {"sha256": file_hash(path), "bytes": path.stat().st_size}}
     write_json(folder / DECLARATION, {"format": FORMAT, **declaration, "files": manifest})

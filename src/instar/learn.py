@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from instar.batches import Examples
+from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
 from instar.division import TRAINING, VALIDATION, Division, divide
 from instar.errors import ColumnError
@@ -27,7 +28,7 @@ from instar.sources import Source
 from instar.sources.locate import locate
 from instar.split import SplitSettings
 from instar.store import Store, StorePlan
-from instar.trial import Fitted, Material, fit_fields
+from instar.trial import Material
 
 logger = logging.getLogger("instar")
 
@@ -71,6 +72,8 @@ def learn(
     watch: Watch = lambda log: nullcontext(),
 ) -> tuple[Model, Report]:
     """What `train` does, for whoever also wants the report, a way to stop it, and to watch its log."""
+    from instar.networks.assemble import plan
+
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
@@ -98,21 +101,15 @@ def learn(
             return result_of(run)
     division = divide(store, recognition.inputs, roles, settings.group(SplitSettings), place=located.place)
     constant = constant_columns(store, recognition.inputs)
-    material = Material(
-        store=store,
-        plans=recognition.plans,
-        inputs=tuple(name for name in recognition.inputs if name not in constant),
-        targets=roles.targets,
-        kind_settings=settings.groups,
-        network=asked.network,
-        network_settings=settings.network,
-        training_settings=settings.training,
-        seed=asked.seed,
-    )
-    if not material.inputs:
+    varying = tuple(name for name in recognition.inputs if name not in constant)
+    if not varying:
         raise ColumnError("Every input has the same value in all rows", where=located.place, remedy="Add other columns")
-    fitted = fit_fields(material, division.part(TRAINING))
-    findings = look_around(material, division, fitted, {**recognition.dropped, **constant}, located)
+    columns = Columns(store, varying, roles.targets, settings.groups)
+    fitted = columns.fit(division.part(TRAINING))
+    findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, located)
+    network = plan(*shapes_of(*fitted), asked.network, settings.network, len(division.part(TRAINING)))
+    logger.info("Network: %s", network.why)
+    material = Material(columns, network, settings.training, asked.seed)
     with run.working():
         run.begin(request, store.content_digest)
         clock = Clock()
@@ -140,22 +137,22 @@ def learn(
 
 
 def look_around(
-    material: Material, division: Division, fitted: Fitted, dropped: Mapping[str, str], source: Source
+    columns: Columns, division: Division, fitted: Fitted, dropped: Mapping[str, str], source: Source
 ) -> list[str]:
     """Say what was found in the data; the sentences for the report."""
     inputs, targets = fitted
-    kinds = Counter(material.plans[name].kind for name in material.inputs)
-    described = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    logger.info("%s: %s rows, %s inputs (%s)", source.place, f"{len(material.store):,}", len(inputs), described)
+    kinds = Counter(each.kind for each in inputs)
+    described = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.most_common())
+    logger.info("%s: %s rows; inputs: %s", source.place, f"{len(columns.store):,}", described)
     for each in targets:
         logger.info("Target %s (%s): %s", each.name, each.kind, each.describe())
     findings = [f"Column {name!r} is left out: {reason}." for name, reason in dropped.items()]
-    found = look(material.store, material.inputs, targets, division.rows, division.keys, source.locate_row)
+    found = look(columns.store, columns.inputs, targets, division.rows, division.keys, source.locate_row)
     training = division.part(TRAINING)
     held_out = division.part(VALIDATION)
     if not len(held_out):
         training, held_out = training[::2], training[1::2]
-    found += giveaways(Examples(material.store, inputs, targets), training, held_out, material.seed)
+    found += giveaways(Examples(columns.store, inputs, targets), training, held_out)
     findings += map(str, found)
     for sentence in (*findings, *division.notes):
         logger.info("- %s", sentence)

@@ -13,6 +13,7 @@ import numpy as np
 
 from instar.answering import ROWS_AT_A_TIME, answers, answers_for, truths_for
 from instar.batches import Examples, prepare_inputs
+from instar.columns import shapes_of
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
 from instar.evaluation.conformal import half_width
 from instar.evaluation.measuring import input_columns, measure_targets
@@ -21,7 +22,7 @@ from instar.fields import Arrays, Field, kinds
 from instar.folder import DECLARATION, TYPE_NAMES, TensorFile, TensorHeader, damaged, read_declaration, write_model
 from instar.frames import frame_like
 from instar.shapes import Amounts, Choice
-from instar.sources import Chunk, Source
+from instar.sources import Chunk, Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
 from instar.store import ColumnPlan, Store, StorePlan
@@ -146,7 +147,7 @@ class Model:
         collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
         problems: list[str] = []
         unreadable, rows = dict.fromkeys(names, 0), 0
-        for chunk in source.chunks(names):
+        for chunk in bounded(source.chunks(names)):
             arrays = self.read(chunk, names)
             rows += len(chunk)
             for name, column in arrays.items():
@@ -301,11 +302,7 @@ def load(folder: str | Path) -> Model:
             raise ValueError("residuals of other targets")
         claims = dict(declaration["claims"])
         with torch.device("meta"):
-            network = Network(
-                {each.name: each.shape for each in inputs if each.shape is not None},
-                {each.name: each.answer for each in targets if each.answer is not None},
-                Plan.from_json(declaration["network"]),
-            )
+            network = Network(*shapes_of(inputs, targets), Plan.from_json(declaration["network"]))
     expected = {name: _header(tensor) for name, tensor in network.state_dict().items()}
     weights = {name: torch.from_numpy(array) for name, array in file.read("network/", expected).items()}
     network.load_state_dict(weights, assign=True)

@@ -26,7 +26,7 @@ from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Vector
 from instar.sources import Source
-from instar.trial import Material, Trial, fit_fields
+from instar.trial import Material, Trial
 from instar.version import VERSION
 
 PAGE, FACTS, CARD = "report.html", "report.json", "README.md"
@@ -48,9 +48,10 @@ def compete(
     """
     if not settings.rivals or division.exam is Exam.NONE or not len(examined.rows):
         return {}
+    columns = material.columns
     if division.exam is Exam.FOLDS:
         pairs = [(np.union1d(training, validation), rows) for training, validation, rows in division.folds()]
-        views = [Examples(material.store, *fit_fields(material, training)) for training, _, _ in division.folds()]
+        views = [Examples(columns.store, *columns.fit(training)) for training, _, _ in division.folds()]
     else:
         pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
         views = [examined.trial.examples]
@@ -60,7 +61,7 @@ def compete(
     results = {}
     for target in examined.trial.targets:
         assert target.answer is not None
-        column = material.store.column(target.name)
+        column = columns.store.column(target.name)
         exams = [
             RivalExam(
                 learned,
@@ -113,7 +114,7 @@ def report_on(
     return Report(
         title=f"{source.name}: {', '.join(each.name for each in trial.targets)}",
         source=source.place,
-        rows=len(material.store),
+        rows=len(material.columns.store),
         targets=measure_targets(
             trial.examples,
             examined.rows,

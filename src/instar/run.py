@@ -145,7 +145,7 @@ class Run:
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
         """Keep a stage's result, arrays and JSON, so that a run that is taken up again does not do it twice."""
-        contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        contiguous = {key: np.asarray(value, order="C") for key, value in arrays.items()}
         metadata = {"content": json.dumps(dict(content))}
         path = self.results / f"{name}.safetensors"
         write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))

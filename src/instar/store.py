@@ -24,7 +24,7 @@ from instar import cache
 from instar.errors import ContentError, SourceError
 from instar.fields import Arrays, Problem, kinds
 from instar.keys import row_keys
-from instar.sources import Column, FileColumn, Source
+from instar.sources import Column, FileColumn, Source, bounded
 from instar.version import VERSION
 
 FORMAT = 1
@@ -220,7 +220,7 @@ def _append_all(
     """Read and append every chunk: the number of rows, and two sums of their keys, whatever their order."""
     total = source.schema().rows
     rows, sums = 0, np.zeros(2, np.uint64)
-    for chunk in source.chunks([writer.name for writer in writers]):
+    for chunk in bounded(source.chunks([writer.name for writer in writers])):
         jobs = [pool.submit(writer.append, chunk.columns[writer.name], rows) for writer in writers]
         keys = row_keys({writer.name: job.result() for writer, job in zip(writers, jobs, strict=True)})
         rows += len(chunk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +11,14 @@ import numpy as np
 
 from instar.answering import answers_for, truths_for
 from instar.batches import Batches, Examples
-from instar.fields import Field, kinds
+from instar.columns import Columns, Fitted, shapes_of
+from instar.fields import Field
 from instar.seeds import seed_for
-from instar.settings import Settings
-from instar.store import ColumnPlan, Store
 
 if TYPE_CHECKING:
-    from instar.networks.assemble import Network
+    from instar.networks.assemble import Network, Plan
     from instar.training.loop import Outcome
     from instar.training.settings import TrainingSettings
-
-logger = logging.getLogger("instar")
-
-# Inputs and targets.
-Fitted = tuple[tuple[Field, ...], tuple[Field, ...]]
 
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
@@ -33,16 +26,11 @@ INITIALIZING_ROWS = 16_384
 
 @dataclass(frozen=True)
 class Material:
-    """What every trial of a run shares: the store, how its columns are read, their roles, and the settings."""
+    """What every trial of a run shares: the columns, what is built for them, the settings of training, and the seed."""
 
-    store: Store
-    plans: Mapping[str, ColumnPlan]
-    inputs: tuple[str, ...]
-    targets: tuple[str, ...]
-    kind_settings: Mapping[type[Settings], Settings]
-    network: str | None
-    network_settings: Mapping[str, Any]
-    training_settings: Mapping[str, Any]
+    columns: Columns
+    network: Plan
+    settings: Mapping[str, Any]
     seed: int
 
 
@@ -66,19 +54,6 @@ class Trial:
         return truths_for(self.examples, rows)
 
 
-def fit_fields(material: Material, rows: np.ndarray) -> Fitted:
-    """Inputs and targets, fitted on ``rows`` (sorted) and on no others."""
-
-    def fit(name: str, *, target: bool) -> Field:
-        plan = material.plans[name]
-        kind = kinds[plan.kind]
-        chunks = material.store.column(name).chunks(rows)
-        return kind.fit(name, chunks, plan.plan, material.kind_settings[kind.settings], target=target)
-
-    inputs = tuple(fit(name, target=False) for name in material.inputs)
-    return inputs, tuple(fit(name, target=True) for name in material.targets)
-
-
 def conduct(
     material: Material,
     training: np.ndarray,
@@ -97,21 +72,18 @@ def conduct(
     """
     import torch
 
-    from instar.networks.assemble import assemble
+    from instar.networks.assemble import Network
     from instar.training.loop import train
     from instar.training.settings import resolve
 
-    inputs, targets = fitted or fit_fields(material, training)
-    examples = Examples(material.store, inputs, targets)
-    shapes = {each.name: each.shape for each in inputs if each.shape is not None}
-    asked = {each.name: each.answer for each in targets if each.answer is not None}
+    inputs, targets = fitted or material.columns.fit(training)
+    examples = Examples(material.columns.store, inputs, targets)
     torch.manual_seed(seed_for(material.seed, f"weights of {stage}"))
-    network = assemble(shapes, asked, material.network, material.network_settings, rows=len(training))
+    network = Network(*shapes_of(inputs, targets), material.network)
     generator = np.random.default_rng(seed_for(material.seed, "sample"))
     sample = np.sort(generator.choice(training, min(len(training), INITIALIZING_ROWS), replace=False))
     network.initialize(examples.take(sample).inputs)
-    logger.info("%s: %s", stage.capitalize(), network.plan.why)
-    settings = resolve(material.training_settings, network.plan.principal.recipe, len(training))
+    settings = resolve(material.settings, material.network.principal.recipe, len(training))
 
     def batches(rows: np.ndarray, **options: Any) -> Batches:
         assert settings.batch is not None  # `resolve` leaves nothing open

@@ -180,7 +180,14 @@ def _stem_stride(cells: int) -> int:
     idea="convolutions that each add to what they were given, with batch normalization; depth follows the extent",
     shapes=(Grid,),
     settings=ResNetSettings,
-    recipe={"optimizer": "adamw", "rate": 3e-3, "weight_decay": 0.05, "batch": 64},
+    recipe={
+        "optimizer": "adamw",
+        "rate": 3e-3,
+        "weight_decay": 0.05,
+        "batch": 64,
+        "schedule": "one-cycle",
+        "epochs": 30,
+    },
 )
 def resnet(shape: Grid, settings: ResNetSettings) -> Body:
     return ResNet(shape, settings)

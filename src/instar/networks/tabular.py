@@ -19,11 +19,11 @@ from instar.shapes import Vector
 
 @dataclass(frozen=True)
 class TabMSettings(Settings):
-    width: int = _settings.width(256, "neurons in each hidden layer")
+    width: int = _settings.width(128, "neurons in each hidden layer")
     depth: int = _settings.depth(3, "hidden layers")
-    members: int = setting(16, "networks in one, whose mean is the answer", minimum=1, maximum=256)
+    members: int = setting(8, "networks in one, whose mean is the answer", minimum=1, maximum=256)
     activation: str = _settings.activation("relu")
-    dropout: float = _settings.dropout(0.1)
+    dropout: float = _settings.dropout(0.0)
     normalization: str = _settings.normalization("none")
     initialization: str = _settings.initialization("auto")
     number_embedding: str = _settings.number_embedding("auto")
@@ -70,7 +70,7 @@ class TabM(Body):
     idea="many multilayer perceptrons in one that share their weights, over numbers embedded by bins",
     shapes=(Vector,),
     settings=TabMSettings,
-    recipe={"optimizer": "adamw", "rate": 2e-3, "weight_decay": 3e-4},
+    recipe={"optimizer": "adamw", "rate": 3e-3, "weight_decay": 3e-4},
 )
 def tabm(shape: Vector, settings: TabMSettings) -> Body:
     return TabM(shape, settings)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from instar.errors import SourceError
-from instar.sources.base import Column, Schema, Source, sources
+from instar.sources.base import Column, FileColumn, Schema, Source, sources
 from instar.sources.columns import MemorySource, frame_columns, series_column
 
 INPUT, TARGET = "input", "target"
@@ -106,6 +106,8 @@ def _to_polars(frame: Any) -> pl.DataFrame:
 
 def _column(name: str, given: Any, place: str) -> Column:
     """One column of anything that holds values in a row. Raises SourceError."""
+    if isinstance(given, FileColumn):
+        return given
     if isinstance(given, pl.Series):
         return series_column(given.rename(name), place)
     if _is_tensor(given):

@@ -21,6 +21,9 @@ import polars as pl
 from instar.errors import ColumnError, SourceError, did_you_mean
 from instar.registry import Registry
 
+# Pictures that are read before what they gave is put away: enough to keep the processors busy.
+FILES_AT_A_TIME = 1_024
+
 
 @dataclass(frozen=True)
 class FileReference:
@@ -192,6 +195,17 @@ class Source(ABC):
     def locate_row(self, row: int) -> str:
         """Where a person finds row number ``row`` (from 0): ``houses.csv, line 12`` or ``photos/cat/3.jpg``."""
         return f"{self.place}, row {row + 1}"
+
+
+def bounded(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same records, those with files a stretch at a time, so that what the files hold fits in memory."""
+    for chunk in chunks:
+        if len(chunk) <= FILES_AT_A_TIME or not any(isinstance(each, FileColumn) for each in chunk.columns.values()):
+            yield chunk
+            continue
+        for start in range(0, len(chunk), FILES_AT_A_TIME):
+            stretch = slice(start, start + FILES_AT_A_TIME)
+            yield Chunk(chunk.start + start, {name: column[stretch] for name, column in chunk.columns.items()})
 
 
 def thin(chunks: Iterable[Chunk], rows: int) -> Chunk:

@@ -12,6 +12,7 @@ import polars as pl
 
 from instar.errors import SourceError
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source
+from instar.sources.paths import stamp
 
 ROWS_OF_A_CHUNK = 65_536
 BYTES_OF_A_CHUNK = 32 << 20
@@ -117,6 +118,12 @@ def _bytes_of_a_row(column: Column) -> float:
     return column.estimated_size() / max(len(column), 1) if isinstance(column, pl.Series) else 64
 
 
+def _stamp(file: FileReference) -> bytes:
+    if file.content is not None:
+        return file.content
+    return b"" if file.path is None else stamp(file.path).encode()
+
+
 def _update(digest: Any, column: Column) -> None:
     """Add a column's content to ``digest``, the same in every process and on every machine."""
     if isinstance(column, np.ndarray):
@@ -125,7 +132,7 @@ def _update(digest: Any, column: Column) -> None:
         return
     if isinstance(column, FileColumn):
         for file in column.files:
-            content = b"\1" if file is None else b"\0" + (file.content or str(file.path).encode())
+            content = b"\1" if file is None else b"\0" + _stamp(file)
             digest.update(len(content).to_bytes(8, "little") + content)
         return
     digest.update(str(column.dtype).encode())

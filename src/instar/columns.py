@@ -1,0 +1,44 @@
+"""A store's columns in their roles, the fields that are fitted on them, and what a network is built for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from instar.fields import Field, kinds
+from instar.settings import Settings
+from instar.shapes import Answer, Shape
+from instar.store import Store
+
+# Inputs and targets.
+Fitted = tuple[tuple[Field, ...], tuple[Field, ...]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are learned from, and those that hold the answers, with the settings of their kinds."""
+
+    store: Store
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    settings: Mapping[type[Settings], Settings]
+
+    def fit(self, rows: np.ndarray) -> Fitted:
+        """Fields fitted on ``rows`` (int64, sorted) of the store, and on no others."""
+        inputs = tuple(self._fit(name, rows, target=False) for name in self.inputs)
+        return inputs, tuple(self._fit(name, rows, target=True) for name in self.targets)
+
+    def _fit(self, name: str, rows: np.ndarray, *, target: bool) -> Field:
+        column = self.store.column(name)
+        kind = kinds[column.kind]
+        return kind.fit(name, column.chunks(rows), column.plan, self.settings[kind.settings], target=target)
+
+
+def shapes_of(inputs: Sequence[Field], targets: Sequence[Field]) -> tuple[dict[str, Shape], dict[str, Answer]]:
+    """The inputs' shapes and the targets' answers, by name."""
+    return (
+        {each.name: each.shape for each in inputs if each.shape is not None},
+        {each.name: each.answer for each in targets if each.answer is not None},
+    )
