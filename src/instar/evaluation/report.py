@@ -105,10 +105,11 @@ class Report:
         return lines + ([""] if self.notes else []) + list(self.notes)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the pictures, as strict JSON; ``verdict`` is added for whoever reads only this."""
+        """Everything but the pictures, as strict JSON; ``verdict`` and ``metrics`` are added for whoever reads only this."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             "verdict": {result.name: self.verdict(result) for result in self.targets},
+            "metrics": self._metrics_as_json(),
             **plain,
             "targets": [each.to_json() for each in self.targets],
             "inputs": [each.to_json() for each in self.inputs],
@@ -117,6 +118,10 @@ class Report:
             "findings": list(self.findings),
             "notes": list(self.notes),
         }
+
+    def _metrics_as_json(self) -> dict[str, Any]:
+        found = {each.name: {name: score.to_json() for name, score in each.metrics.items()} for each in self.targets}
+        return found[self.targets[0].name] if len(self.targets) == 1 else found
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Report:
