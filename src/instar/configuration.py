@@ -82,6 +82,7 @@ class Configuration:
     def of(cls, given: Mapping[str, Any]) -> Configuration:
         """Raises SettingError for a name that nothing declares, or a value that a setting cannot take."""
         from instar.fields import kinds
+        from instar.networks import networks
 
         groups = tuple(dict.fromkeys((*GENERAL, *(kind.settings for kind in kinds.values()))))
         general = {declared.name: declared for group in groups for declared in group.declared()}
@@ -99,6 +100,10 @@ class Configuration:
             name: (value,) if name in columns and isinstance(value, str) else value for name, value in given.items()
         }
         filled = build(groups, {name: value for name, value in given.items() if name in general})
+        learn = filled[LearnSettings]
+        assert isinstance(learn, LearnSettings)
+        if learn.network is not None:
+            networks[learn.network]  # refuses a wrong name before anything is read
         of_training = {declared.name for declared in TrainingSettings.declared()}
         return cls(filled, {name: value for name, value in given.items() if name in of_training}, beyond)
 
