@@ -63,8 +63,16 @@ class Division:
             yield tuple(self.rows[parts == part] for part in (TRAINING, VALIDATION, TEST))
 
 
-def divide(store: Store, inputs: tuple[str, ...], roles: Roles, settings: SplitSettings, *, place: str) -> Division:
-    """Leave out what cannot be used, and split the rest.
+def divide(
+    store: Store,
+    inputs: tuple[str, ...],
+    roles: Roles,
+    settings: SplitSettings,
+    *,
+    place: str,
+    recorded: Record | None = None,
+) -> Division:
+    """Leave out what cannot be used, and split the rest, as it was ``recorded`` where it was split before.
 
     Raises DataError where nothing is left, ColumnError where a column cannot serve its role.
     """
@@ -87,7 +95,9 @@ def divide(store: Store, inputs: tuple[str, ...], roles: Roles, settings: SplitS
     if exam is not Exam.FOLDS:
         if exam is Exam.NONE:
             settings = replace(settings, test_share=0.0)
-        divided = split(keys, strata=strata, groups=groups, order=order, given=given, settings=settings)
+        divided = split(
+            keys, strata=strata, groups=groups, order=order, given=given, recorded=recorded, settings=settings
+        )
         parts, record, notes = divided.parts, divided.record, (*notes, *divided.notes)
     return Division(rows, keys, strata, groups, exam, parts, record, notes, settings)
 

@@ -2,6 +2,7 @@
 
     model.safetensors   the network's tensors (``network/...``) and the fields' arrays (``fields/NAME/...``)
     instar.json         format, versions, fields, network, claims, and a manifest of hashes
+    split.safetensors   the record that freezes the split (see `instar.split.Record`)
     README.md, report.html, report.json, metrics.jsonl, run.json
 
 A folder may come from a stranger. What it declares is checked before anything is allocated: the sizes of both files,

@@ -99,7 +99,14 @@ def learn(
         run.refuse_changed_data(recorded, store.content_digest)
         if run.finished:
             return result_of(run)
-    division = divide(store, recognition.inputs, roles, settings.group(SplitSettings), place=located.place)
+    division = divide(
+        store,
+        recognition.inputs,
+        roles,
+        settings.group(SplitSettings),
+        place=located.place,
+        recorded=run.frozen(),
+    )
     constant = constant_columns(store, recognition.inputs)
     varying = tuple(name for name in recognition.inputs if name not in constant)
     if not varying:
@@ -112,6 +119,7 @@ def learn(
     material = Material(columns, network, settings.training, asked.seed)
     with run.working():
         run.begin(request, store.content_digest)
+        run.freeze(division.record)
         clock = Clock()
         with watch(run.log):
             examined = train_and_examine(material, division, run, Limits(asked.time, should_stop), fitted)

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from instar.errors import FolderError
 from instar.files import locked, refusal, write_atomically, write_json
 from instar.folder import is_model
+from instar.split import Record
 
-RUN, LOG = "run.json", "metrics.jsonl"
+RUN, LOG, SPLIT = "run.json", "metrics.jsonl", "split.safetensors"
 
 
 @dataclass(frozen=True)
@@ -143,17 +144,44 @@ class Run:
         }
         write_json(self.folder / RUN, json.loads(json.dumps(record, default=str)))
 
+    def freeze(self, record: Record | None) -> None:
+        """Keep the record of the split for as long as the folder stands; with folds there is none."""
+        if record is not None:
+            _write(self.folder / SPLIT, record.arrays, record.content)
+
+    def frozen(self) -> Record | None:
+        """What `freeze` kept, or None. Raises FolderError where it cannot be read."""
+        found = _read(self.folder / SPLIT)
+        return None if found is None else Record(found[1], found[0])
+
     def keep(self, name: str, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
-        """Keep a stage's result, arrays and JSON, so that a run that is taken up again does not do it twice."""
-        contiguous = {key: np.asarray(value, order="C") for key, value in arrays.items()}
-        metadata = {"content": json.dumps(dict(content))}
-        path = self.results / f"{name}.safetensors"
-        write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+        """Keep a stage's result, so that a run that is taken up again does not do it twice."""
+        _write(self._kept(name), arrays, content)
 
     def kept(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """What `keep` kept under this name, or None."""
-        path = self.results / f"{name}.safetensors"
-        if not path.is_file():
-            return None
+        """What `keep` kept under this name, or None. Raises FolderError where it cannot be read."""
+        return _read(self._kept(name))
+
+    def _kept(self, name: str) -> Path:
+        return self.results / f"{name}.safetensors"
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
+    """Arrays, and JSON in the file's header."""
+    contiguous = {key: np.asarray(value, order="C") for key, value in arrays.items()}
+    metadata = {"content": json.dumps(dict(content), allow_nan=False)}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """What `_write` wrote, or None where there is no such file."""
+    if not path.is_file():
+        return None
+    try:
         with safe_open(path, framework="numpy") as stream:
-            return {key: stream.get_tensor(key) for key in stream.keys()}, json.loads(stream.metadata()["content"])  # noqa: SIM118
+            content = json.loads(stream.metadata()["content"])
+            return {key: stream.get_tensor(key) for key in stream.keys()}, content  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as failure:
+        raise FolderError(
+            "What an earlier start of the run wrote cannot be read", where=str(path), remedy="Choose another --out"
+        ) from failure
