@@ -384,6 +384,9 @@ def _print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that spin while they wait for each other take several times as long where processors are shared. The
+    # thread library reads this once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cli.main(arguments, prog_name="instar", standalone_mode=False)
     except InstarError as error:
