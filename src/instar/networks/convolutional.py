@@ -186,7 +186,7 @@ def _stem_stride(cells: int) -> int:
         "weight_decay": 0.05,
         "batch": 64,
         "schedule": "one-cycle",
-        "epochs": 30,
+        "epochs": 20,
     },
 )
 def resnet(shape: Grid, settings: ResNetSettings) -> Body:
