@@ -233,6 +233,8 @@ class Network(nn.Module):
         width = sum(part.body.width for part in parts)
         self.targets = tuple(answers)
         own = plan.principal.head
+        if own is not None and self.members is not None:
+            raise UsageError(f"The network {plan.principal.name!r} cannot be joined with an ensemble")
         self.heads: nn.ModuleList = nn.ModuleList(
             make_head(answer, width, self.members, plan.head) if own is None else own(width, answer)
             for answer in answers.values()

@@ -99,20 +99,33 @@ class ChoiceHead(Head):
             outputs, target = outputs.flatten(0, 1), target.repeat_interleave(members, 0)
             weight = None if weight is None else weight.repeat_interleave(members, 0)
         class_weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights)
-        if target.dim() == 1:
-            known = target >= 0
-            losses = F.cross_entropy(
-                outputs, target, class_weights, ignore_index=-1, reduction="none", label_smoothing=smoothing
-            )
+        if target.dim() == 2:
+            losses, known = self._soft_losses(outputs, target, class_weights, smoothing)
         else:
-            target = target.nan_to_num()
-            known = target.sum(1)
-            target = target * (1 - smoothing) + known[:, None] * (smoothing / self.classes)
-            target = target if class_weights is None else target * class_weights
-            losses = -(target * F.log_softmax(outputs, 1)).sum(1)
+            # Without weights the sum is taken inside, since each small operation counts in a small network's step.
+            losses = F.cross_entropy(
+                outputs,
+                target,
+                class_weights,
+                ignore_index=-1,
+                reduction="sum" if weight is None else "none",
+                label_smoothing=smoothing,
+            )
+            known = target >= 0
         if weight is not None:
             losses, known = losses * weight, known * weight
-        return losses.sum() / (known.sum().clamp(min=_LEAST) * self.constant_loss)
+        total = losses.sum() if losses.dim() else losses
+        return total / known.sum().clamp(min=_LEAST).mul(self.constant_loss)
+
+    def _soft_losses(
+        self, outputs: Tensor, target: Tensor, class_weights: Tensor | None, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Each row's loss (B,), and how much of its target is known (B,)."""
+        target = target.nan_to_num()
+        known = target.sum(1)
+        target = target * (1 - smoothing) + known[:, None] * (smoothing / self.classes)
+        target = target if class_weights is None else target * class_weights
+        return -(target * F.log_softmax(outputs, 1)).sum(1), known
 
     @staticmethod
     def _log_probabilities(outputs: Tensor) -> Tensor:
