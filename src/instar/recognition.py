@@ -84,7 +84,7 @@ def recognize(
                 dropped[name] = unfit[name]
                 continue
             if confidence < LEAST_CONFIDENCE:
-                dropped[name] = "no kind of content was recognised in it"
+                dropped[name] = "no kind of content was recognized in it"
                 continue
         kind = kinds[kind_name]
         if is_target and not kind.can_be_target:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
 
+# Rows that are looked at together where nothing is learned: the batch that suits learning may be a single row.
+VALIDATION_BATCH = 512
+
 
 @dataclass(frozen=True)
 class Material:
@@ -85,14 +88,12 @@ def conduct(
     network.initialize(examples.take(sample).inputs)
     settings = resolve(material.settings, material.network.principal.recipe, len(training))
 
-    def batches(rows: np.ndarray, **options: Any) -> Batches:
-        assert settings.batch is not None  # `resolve` leaves nothing open
-        return Batches(examples, rows, size=settings.batch, seed=material.seed, **options)
-
+    assert settings.batch is not None  # `resolve` leaves nothing open
+    size = max(settings.batch, VALIDATION_BATCH)
     outcome = train(
         network,
-        batches(training, augment=True),
-        None if validation is None else batches(validation, shuffle=False),
+        Batches(examples, training, size=settings.batch, seed=material.seed, augment=True),
+        None if validation is None else Batches(examples, validation, size=size, seed=material.seed, shuffle=False),
         settings,
         folder=folder,
         seed=material.seed,
