@@ -9,15 +9,22 @@ import numpy as np
 
 from instar.batches import Examples
 from instar.fields import Arrays, Field
-from instar.shapes import Amounts
+from instar.shapes import Amounts, Grid
 
 if TYPE_CHECKING:
     import torch
 
     from instar.networks.assemble import Network
 
-# Rows that are answered at a time: enough to keep the processor busy, few enough for pictures to fit.
-ROWS_AT_A_TIME = 512
+# Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
+# that these rows may be at most, so that large pictures and wide networks fit in memory too.
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 8 * 2**20
+
+
+def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:
+    """How many rows of these inputs are read and answered together."""
+    cells = sum(each.shape.size for each in inputs if isinstance(each.shape, Grid))
+    return max(1, min(ROWS_AT_A_TIME, NUMBERS_AT_A_TIME // (cells + network.features)))
 
 
 def answers(
@@ -43,7 +50,7 @@ def answers(
 
 def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Answers for ``rows`` (int64) of a store, as `answers` gives them."""
-    batches = examples.in_order(rows, ROWS_AT_A_TIME)
+    batches = examples.in_order(rows, rows_at_a_time(network, examples.inputs))
     return answers(network, examples.targets, (batch.inputs for batch in batches))
 
 

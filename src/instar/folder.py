@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ DECLARATION, TENSORS = "instar.json", "model.safetensors"
 
 # Far above what any network here needs, far below what would exhaust a laptop.
 MAXIMUM_DECLARATION_BYTES = 64 * 2**20
+MAXIMUM_DEPTH = 100
 MAXIMUM_HEADER_BYTES = 16 * 2**20
 MAXIMUM_TENSORS = 100_000
+MAXIMUM_AXES = 16
 MAXIMUM_TENSOR_FILE_BYTES = 4 * 2**30
 
 # The element types that Instar writes, by numpy's and torch's name: safetensors' name of each, and its bytes.
@@ -64,6 +66,20 @@ class TensorHeader:
     @classmethod
     def of(cls, array: np.ndarray) -> TensorHeader:
         return cls(TYPE_NAMES[array.dtype.name], tuple(array.shape))
+
+
+def field_prefix(name: str) -> str:
+    """What the names of a field's tensors start with. ``km`` is no part of ``km/h``."""
+    return f"fields/{_quoted(name)}/"
+
+
+def residuals_prefix(name: str) -> str:
+    """What the names of a target's residuals start with."""
+    return f"residuals/{_quoted(name)}/"
+
+
+def _quoted(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def write_model(folder: Path, declaration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
@@ -116,7 +132,16 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"The file cannot be read ({failure.strerror})", where=str(path)) from failure
     if not isinstance(content, dict):
         raise damaged(path, "it is not a JSON object")
+    level: list[Any] = [content]
+    for _ in range(MAXIMUM_DEPTH):
+        level = [part for each in level for part in _parts(each)]
+    if level:
+        raise damaged(path, "it is nested too deeply")
     return content
+
+
+def _parts(content: Any) -> Iterable[Any]:
+    return content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
 
 
 def damaged(path: Path, reason: str) -> ModelError:
@@ -147,11 +172,15 @@ def read_headers(folder: Path) -> dict[str, TensorHeader]:
             name: TensorHeader(str(entry["dtype"]), tuple(int(extent) for extent in entry["shape"]))
             for name, entry in content.items()
         }
-        sizes = sum(header.bytes for header in headers.values())
-        negative = any(extent < 0 for header in headers.values() for extent in header.shape)
+        # Before they are multiplied: thousands of thousand-digit extents would keep a processor busy for hours.
+        bounded = all(
+            len(header.shape) <= MAXIMUM_AXES and all(0 <= extent <= size for extent in header.shape)
+            for header in headers.values()
+        )
+        fitting = bounded and sum(header.bytes for header in headers.values()) == size - 8 - length
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as failure:
         raise damaged(path, "its header does not describe tensors") from failure
-    if len(headers) > MAXIMUM_TENSORS or negative or sizes != size - 8 - length:
+    if len(headers) > MAXIMUM_TENSORS or not fitting:
         raise damaged(path, "its header does not fit its size")
     return headers
 
@@ -162,6 +191,7 @@ class TensorFile:
     def __init__(self, folder: Path, declaration: Mapping[str, Any]) -> None:
         self.path = folder / TENSORS
         self.headers = read_headers(folder)
+        self._unread = set(self.headers)
         manifest = declaration.get("files")
         entry = manifest.get(TENSORS) if isinstance(manifest, dict) else None
         if not isinstance(entry, dict) or entry.get("sha256") != file_hash(self.path):
@@ -178,9 +208,16 @@ class TensorFile:
             raise damaged(self.path, f"the tensor {prefix + names[0]!r} is not as {DECLARATION} declares it")
         try:
             with safe_open(self.path, framework="numpy") as stream:
-                return {name: stream.get_tensor(prefix + name) for name in present}
+                found = {name: stream.get_tensor(prefix + name) for name in present}
         except Exception as failure:  # safetensors raises its own class for what its header check refuses
             raise damaged(self.path, str(failure)) from failure
+        self._unread -= {prefix + name for name in found}
+        return found
+
+    def check_read(self) -> None:
+        """Raises ModelError where the file holds more than was asked for."""
+        if self._unread:
+            raise damaged(self.path, f"nothing needs its tensor {min(self._unread)!r}")
 
 
 def file_hash(path: Path) -> str:
@@ -196,12 +233,11 @@ def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
     """A model's declaration as lines for a terminal. Raises ModelError where it is not one."""
     path = folder / DECLARATION
     try:
-        networks = [part["network"] for part in declaration["network"]["parts"]]
         lines = [f"Model in {folder}, written by Instar {declaration['instar']}"]
         for role in ("inputs", "targets"):
             lines.append(f"{role.capitalize()}:")
             lines += [f"  {each['name']} ({each['kind']})" for each in declaration[role]]
-        lines.append(f"Network: {', '.join(networks)}: {declaration['network']['why']}")
+        lines.append(f"Network: {declaration['network']['why']}")
         for target, metrics in declaration["claims"]["metrics"].items():
             lines.append(f"Claims for {target}, {declaration['claims']['examined']}:")
             lines += [

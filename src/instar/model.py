@@ -11,17 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.answering import ROWS_AT_A_TIME, answers, answers_for, truths_for
+from instar.answering import answers, answers_for, rows_at_a_time, truths_for
 from instar.batches import Examples, prepare_inputs
 from instar.columns import shapes_of
-from instar.errors import ColumnError, ContentError, FolderError, UsageError
+from instar.errors import ColumnError, ContentError, FolderError, InstarError, ModelError, UsageError
 from instar.evaluation.conformal import half_width
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import Report
 from instar.fields import Arrays, Field, kinds
-from instar.folder import DECLARATION, TYPE_NAMES, TensorFile, TensorHeader, damaged, read_declaration, write_model
+from instar.folder import (
+    DECLARATION,
+    TYPE_NAMES,
+    TensorFile,
+    TensorHeader,
+    damaged,
+    field_prefix,
+    read_declaration,
+    residuals_prefix,
+    write_model,
+)
 from instar.frames import frame_like
-from instar.shapes import Amounts, Choice
+from instar.shapes import Amounts, Choice, Grid
 from instar.sources import Chunk, Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
@@ -147,7 +157,9 @@ class Model:
         collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
         problems: list[str] = []
         unreadable, rows = dict.fromkeys(names, 0), 0
-        for chunk in bounded(source.chunks(names)):
+        few = rows_at_a_time(self.network, self.inputs)
+        grids = any(isinstance(each.shape, Grid) for each in self.inputs)
+        for chunk in bounded(source.chunks(names), few if grids else None):
             arrays = self.read(chunk, names)
             rows += len(chunk)
             for name, column in arrays.items():
@@ -175,8 +187,9 @@ class Model:
         """Answers for rows that have been read; NaN for rows of which nothing was present."""
         rows = len(next(iter(arrays.values())))
         parts = []
-        for start in range(0, rows, ROWS_AT_A_TIME):
-            stretch = {name: column.rows(slice(start, start + ROWS_AT_A_TIME)) for name, column in arrays.items()}
+        few = rows_at_a_time(self.network, self.inputs)
+        for start in range(0, rows, few):
+            stretch = {name: column.rows(slice(start, start + few)) for name, column in arrays.items()}
             parts.append(answers(self.network, self.targets, [prepare_inputs(self.inputs, stretch)]))
         joined = {each.name: np.concatenate([part[each.name] for part in parts]) for each in self.targets}
         unread = np.zeros(rows, bool)
@@ -233,12 +246,12 @@ class Model:
         import torch
 
         tensors = {f"network/{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
-        tensors |= {f"residuals/{name}/sorted": value for name, value in self.residuals.items()}
+        tensors |= {residuals_prefix(name) + "sorted": value for name, value in self.residuals.items()}
         declared: dict[str, list[dict[str, Any]]] = {"inputs": [], "targets": []}
         for role, fitted in (("inputs", self.inputs), ("targets", self.targets)):
             for each in fitted:
                 state, arrays = each.state()
-                tensors |= {f"fields/{each.name}/{key}": value for key, value in arrays.items()}
+                tensors |= {field_prefix(each.name) + key: value for key, value in arrays.items()}
                 headers = {key: TensorHeader.of(value) for key, value in arrays.items()}
                 shapes = {key: {"type": header.type, "shape": header.shape} for key, header in headers.items()}
                 plan = self.plans[each.name]
@@ -278,7 +291,7 @@ class Model:
 def load(folder: str | Path) -> Model:
     """The model in a folder. Runs no code from it, and allocates nothing that its network does not need.
 
-    Raises ModelError for a folder that is damaged, newer or no model, UsageError where a plug-in is missing.
+    Raises ModelError for a folder that is damaged, newer or no model, or where a plug-in that it needs is missing.
     """
     import torch
 
@@ -288,32 +301,62 @@ def load(folder: str | Path) -> Model:
     declaration = read_declaration(path)
     file = TensorFile(path, declaration)
     with _well_formed(path / DECLARATION):
-        plans = {
-            each["name"]: ColumnPlan(each["kind"], each["plan"])
-            for role in ("inputs", "targets")
-            for each in declaration[role]
-        }
+        columns = [*declaration["inputs"], *declaration["targets"]]
+        plans = {each["name"]: ColumnPlan(each["kind"], each["plan"]) for each in columns}
         inputs, targets = (tuple(_restore(file, each) for each in declaration[role]) for role in ("inputs", "targets"))
+        _expect(len(plans) == len(columns) and all(isinstance(name, str) for name in plans), "names of columns")
+        _expect(bool(inputs) and all(each.shape is not None for each in inputs), "inputs")
+        _expect(bool(targets) and all(each.answer is not None for each in targets), "targets")
         residuals = {
-            name: file.read(f"residuals/{name}/", {"sorted": TensorHeader("F64", tuple(shape))})["sorted"]
-            for name, shape in declaration["residuals"].items()
+            each.name: _residuals(file, each.name, each.answer.width, declaration["residuals"])
+            for each in targets
+            if isinstance(each.answer, Amounts)
         }
-        if residuals.keys() != {each.name for each in targets if isinstance(each.answer, Amounts)}:
-            raise ValueError("residuals of other targets")
-        claims = dict(declaration["claims"])
+        claims = _claims(declaration["claims"])
         with torch.device("meta"):
             network = Network(*shapes_of(inputs, targets), Plan.from_json(declaration["network"]))
     expected = {name: _header(tensor) for name, tensor in network.state_dict().items()}
     weights = {name: torch.from_numpy(array) for name, array in file.read("network/", expected).items()}
+    file.check_read()
     network.load_state_dict(weights, assign=True)
     network.eval()
     return Model(plans, inputs, targets, network, residuals, claims, path)
 
 
 def _restore(file: TensorFile, declared: Mapping[str, Any]) -> Field:
+    name = declared["kind"]
+    if name not in kinds:
+        raise ModelError(
+            f"The model has a column of kind {name!r}, which is not known here",
+            where=str(file.path.parent),
+            remedy="Install the plug-in or the version of Instar that it was made with",
+        )
     expected = {name: TensorHeader(each["type"], tuple(each["shape"])) for name, each in declared["arrays"].items()}
-    arrays = file.read(f"fields/{declared['name']}/", expected)
-    return kinds[declared["kind"]].restore(declared["name"], declared["state"], arrays)
+    arrays = file.read(field_prefix(declared["name"]), expected)
+    field = kinds[name].restore(declared["name"], declared["state"], arrays)
+    kinds[name].check(declared["plan"], field)
+    return field
+
+
+def _residuals(file: TensorFile, name: str, width: int, declared: Mapping[str, Any]) -> np.ndarray:
+    rows, columns = declared[name]
+    residuals = file.read(residuals_prefix(name), {"sorted": TensorHeader("F64", (rows, columns))})["sorted"]
+    _expect(columns == width and bool(np.isfinite(residuals).all()), "residuals")
+    return residuals
+
+
+def _claims(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model claims, as `_repr_html_` shows it."""
+    for metrics in content["metrics"].values():
+        for score in metrics.values():
+            _expect(set(map(type, score.values())) <= {int, float} and len(score) == 4, "claims")
+            float(score["value"]), float(score["low"]), float(score["high"]), float(score["rows"])
+    return dict(content)
+
+
+def _expect(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
 
 
 @contextmanager
@@ -321,6 +364,12 @@ def _well_formed(path: Path) -> Iterator[None]:
     """Whatever goes wrong in taking a stranger's declaration apart means that it is damaged."""
     try:
         yield
+    except ModelError as failure:
+        if failure.where is not None:
+            raise
+        raise ModelError(failure.what, where=str(path), remedy=failure.remedy) from failure
+    except InstarError as failure:
+        raise damaged(path, failure.what) from failure
     except (
         ArithmeticError,
         AssertionError,

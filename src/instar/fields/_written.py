@@ -34,6 +34,12 @@ def find_writing(sample: pl.Series) -> tuple[dict[str, Any], float]:
     return best, most / len(texts)
 
 
+def is_writing(content: Any) -> bool:
+    """Whether this is something that `find_writing` gives."""
+    known = [PLAIN, *({"thousands": thousands, "decimal": decimal} for thousands, decimal in _MARKS)]
+    return content in known
+
+
 def parse(texts: pl.Series, writing: Mapping[str, Any]) -> pl.Series:
     """Float64: the cells that are numbers in that way of writing, null where they are not."""
     if not writing:

@@ -150,6 +150,12 @@ class Kind(ABC):
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         """The fitted field whose `state` this is."""
 
+    def check(self, plan: Mapping[str, Any], field: Field) -> None:  # noqa: B027
+        """Raises ValueError or KeyError where `survey` cannot have given this plan, or `fit` this field for it.
+
+        Both may come from a hostile folder, and a plan decides how much memory `read` takes.
+        """
+
 
 def no_values(name: str) -> ColumnError:
     """What to raise where not one training row has a value."""

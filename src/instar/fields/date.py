@@ -168,5 +168,9 @@ class Date(Kind):
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         return DateField.from_state(name, content, arrays)
 
+    def check(self, plan: Mapping[str, Any], field: Field) -> None:
+        word(plan, "order", "day", "month")
+        expect(isinstance(plan["certain"], bool), "certain")
+
 
 kinds.register(Date.name)(Date())

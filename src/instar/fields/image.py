@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -201,6 +202,15 @@ class Image(Kind):
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         return ImageField.from_state(name, content, arrays)
+
+    def check(self, plan: Mapping[str, Any], field: Field) -> None:
+        assert isinstance(field, ImageField)
+        expect((plan["height"], plan["width"], plan["channels"]) == (*field.shape.extent, field.shape.channels), "size")
+        whole(plan, "maximum_pixels", 1, 1 << 40)
+        levels = plan["levels"]
+        if levels is not None:
+            low, high = (float(level) for level in levels)
+            expect(low < high < math.inf and low > -math.inf, "levels")
 
 
 def _augmentation(settings: ImageSettings, channels: int, side: int) -> Augmentation:

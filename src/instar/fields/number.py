@@ -12,7 +12,7 @@ import polars as pl
 from instar.errors import ColumnError
 from instar.fields._state import array, expect, word
 from instar.fields._statistics import Moments, Reservoir
-from instar.fields._written import PLAIN, find_writing, parse
+from instar.fields._written import PLAIN, find_writing, is_writing, parse
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values, quote
 from instar.fields.digest import as_floats, digest, parse_numbers, words
 from instar.settings import Settings, setting
@@ -282,6 +282,12 @@ class Number(Kind):
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         role = word(content, "role", "input", "target")
         return (NumberField if role == "input" else AmountField).from_state(name, content, arrays)
+
+    def check(self, plan: Mapping[str, Any], field: Field) -> None:
+        assert isinstance(field, NumberField | AmountField)
+        width = plan["width"]
+        expect((1 if width is None else width) == len(field.center) and type(width) is not bool, "width")
+        expect(is_writing(plan["writing"]) if width is None else isinstance(plan["single"], bool), "plan")
 
 
 def has_codes(sample: pl.Series) -> bool:

@@ -231,6 +231,7 @@ class Network(nn.Module):
             raise SettingError("Networks with different numbers of members cannot be joined")
         self.members: int | None = next(iter(members), None)
         width = sum(part.body.width for part in parts)
+        self.features = width * (self.members or 1)
         self.targets = tuple(answers)
         own = plan.principal.head
         if own is not None and self.members is not None:

@@ -197,14 +197,17 @@ class Source(ABC):
         return f"{self.place}, row {row + 1}"
 
 
-def bounded(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same records, those with files a stretch at a time, so that what the files hold fits in memory."""
+def bounded(chunks: Iterable[Chunk], rows: int | None = None) -> Iterator[Chunk]:
+    """The same records at most ``rows`` at a time; where that is not said, those with files in stretches of which what
+    the files hold fits in memory."""
     for chunk in chunks:
-        if len(chunk) <= FILES_AT_A_TIME or not any(isinstance(each, FileColumn) for each in chunk.columns.values()):
+        files = any(isinstance(each, FileColumn) for each in chunk.columns.values())
+        most = rows or (FILES_AT_A_TIME if files else len(chunk))
+        if len(chunk) <= most:
             yield chunk
             continue
-        for start in range(0, len(chunk), FILES_AT_A_TIME):
-            stretch = slice(start, start + FILES_AT_A_TIME)
+        for start in range(0, len(chunk), most):
+            stretch = slice(start, start + most)
             yield Chunk(chunk.start + start, {name: column[stretch] for name, column in chunk.columns.items()})
 
 
