@@ -1,4 +1,5 @@
-"""What every test shares: a cache of its own, and one thread for torch, so that tests beside each other don't fight."""
+"""What every test shares: a cache of its own, one thread for torch, so that tests beside each other don't fight, and no
+deadlines: a busy machine is slow, and nothing is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("instar", deadline=None)
+settings.load_profile("instar")
 
 
 @pytest.fixture(scope="session", autouse=True)
