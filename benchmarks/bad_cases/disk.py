@@ -55,7 +55,7 @@ def disk() -> Iterator[Case]:
         may_go_on=True,
     )
     yield Case("disk/read-only", (*PLAIN, "full/model"), FOLDER, ("full",), _mounted("full", "ro"))
-    for limit in (1000, 4096, 20_000):
+    for limit in (1000, 4096):
         name = f"disk/files-up-to-{limit}-bytes"
         yield Case(name, (*PLAIN, "model"), FOLDER, ("model|cache",), _table, limit, may_go_on=True)
     yield from _places()

@@ -112,7 +112,7 @@ def _declarations() -> Iterator[Case]:
             stream.truncate(3 * 2**30)
 
     yield _case("declaration-of-3-GiB", sparse)
-    for key in ("inputs", "targets", "network", "files", "residuals"):
+    for key in ("inputs", "targets", "network", "files"):
         yield _case(f"without-{key}", _edited(lambda content, key=key: content.pop(key, None) and None))
         for wrong in (None, 7, [[]]):
             edit = _edited(lambda content, key=key, wrong=wrong: content.update({key: wrong}))

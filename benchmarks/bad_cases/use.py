@@ -89,9 +89,9 @@ def _content() -> Iterator[Case]:
         odd = given("income", lambda row, value=value: value)
         yield Case(f"predict/income-all-{what}", ("predict", "given", "new.csv"), (0, 3), ("income|prediction",), odd)
     foreign = given("answer", lambda row: "perhaps")
-    yield Case("evaluate/classes-unknown", ("evaluate", "given", "new.csv"), DATA, ("perhaps|answer",), foreign)
+    yield Case("evaluate/classes-unknown", ("evaluate", "given", "new.csv"), (0, 3), ("perhaps|answer",), foreign)
     unanswered = given("answer", lambda row: "")
-    yield Case("evaluate/answers-missing", ("evaluate", "given", "new.csv"), DATA, ("answer",), unanswered)
+    yield Case("evaluate/answers-missing", ("evaluate", "given", "new.csv"), (0, 3), ("answer",), unanswered)
     words = given("income", lambda row: "a lot", "amount")
     yield Case("evaluate/amounts-of-words", ("evaluate", "given", "new.csv"), DATA, ("income",), words)
 
