@@ -8,14 +8,22 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
 import training_examples
+from instar.batches import Batches, Examples
+from instar.columns import Columns, shapes_of
 from instar.errors import FolderError, InterruptionError
+from instar.fields import kinds
+from instar.fields.number import Number
+from instar.networks.assemble import assemble
+from instar.store import ColumnPlan, Store, StorePlan
 from instar.training.checkpoint import checkpoint_path
 from instar.training.loop import train
+from standins import MemorySource
 from training_examples import RECIPES, fingerprint, learn, make_batches, make_network, make_settings
 
 
@@ -53,6 +61,38 @@ def test_a_stop_in_the_middle_of_an_epoch_changes_no_bit(
     epochs = [entry["epoch"] for entry in entries if entry["event"] == "epoch"]
     assert epochs == list(range(1, len(epochs) + 1)), "an epoch is missing from the log, or there twice"
     assert entries[-1]["event"] == "end"
+
+
+@pytest.mark.parametrize("size", [5, 10])
+def test_a_stop_changes_no_bit_where_rows_do_not_fill_whole_words_of_memory(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """13 numbers are 52 bytes: each batch of a block begins at another place, which decides how sums are rounded."""
+    monkeypatch.setenv("INSTAR_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(203, 13))
+    source = MemorySource({"x": rows, "y": rows @ generator.normal(size=(13, 1)) + generator.normal(size=(203, 1))})
+    plans = {name: ColumnPlan("number", {"width": width, "single": False}) for name, width in (("x", 13), ("y", 1))}
+    columns = Columns(
+        Store.build(source, StorePlan(plans)), ("x",), ("y",), {Number.settings: kinds["number"].settings()}
+    )
+    inputs, targets = columns.fit(np.arange(203))
+    examples = Examples(columns.store, inputs, targets)
+
+    def learn_until(folder: Path, step: int | None) -> str:
+        torch.manual_seed(0)
+        network = assemble(*shapes_of(inputs, targets), "linear")
+        batches = Batches(examples, np.arange(203), size=size, seed=3)
+        asked = iter(range(10**6))
+        settings = make_settings(epochs=2, batch=size)
+        train(network, batches, None, settings, folder=folder, seed=7, should_stop=lambda: next(asked) == step)
+        return fingerprint(network)
+
+    whole = learn_until(tmp_path / "whole", None)
+    for step in (1, 2, 3, 7, 11):
+        with pytest.raises(InterruptionError):
+            learn_until(tmp_path / str(step), step)
+        assert learn_until(tmp_path / str(step), None) == whole, f"stopped before step {step}"
 
 
 def test_a_kill_without_warning_changes_no_bit(uninterrupted: dict[str, str], tmp_path: Path) -> None:

@@ -240,10 +240,12 @@ class Batches:
     def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number`` from ``first_step`` on: the same ones, wherever one begins."""
         order = self._order(number)
-        for step in range(first_step, self.steps, self._per_block):
+        # Blocks lie where they lie for whoever begins at the first step: at another place of memory the same numbers
+        # are multiplied in another order and rounded otherwise.
+        for step in range(first_step - first_step % self._per_block, self.steps, self._per_block):
             after = min(step + self._per_block, self.steps)
             block = self._gather(order[step * self.size : self._stop(after - 1)])
-            for each in range(step, after):
+            for each in range(max(step, first_step), after):
                 batch = block[(each - step) * self.size : self._stop(each) - step * self.size]
                 yield self._augmented(batch, number, each) if self.augment else batch
 
