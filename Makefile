@@ -21,6 +21,7 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile explore
 
 check: $(READY)
 	$(BIN)/ruff format --check .

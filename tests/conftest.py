@@ -1,5 +1,6 @@
 """What every test shares: a cache of its own, one thread for torch, so that tests beside each other don't fight, and no
-deadlines: a busy machine is slow, and nothing is wrong with it."""
+deadlines: a busy machine is slow, and nothing is wrong with it. Property tests draw the same examples in every run, so
+that a failure is the change's; the profile ``explore`` draws new ones."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("instar", deadline=None)
+settings.register_profile("instar", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("instar")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from instar.errors import ColumnError
@@ -136,6 +136,8 @@ def test_an_indicator_says_what_was_missing_only_where_training_rows_had_gaps():
     assert field.prepare(arrays)["numbers"][1, 0] == 0
 
 
+# A third of 2³¹ cannot be averaged exactly, so that a constant column seemed to vary.
+@example([715827882.8410718] * 3, [1])
 @given(some.lists(some.floats(-1e9, 1e9), min_size=2, max_size=40), some.lists(some.integers(1, 39), max_size=5))
 def test_statistics_do_not_depend_on_how_rows_are_cut_into_chunks(values, cuts):
     arrays = NUMBER.read(pl.Series(values), {"width": None, "writing": {}})

@@ -42,11 +42,14 @@ class Commands(click.Group):
 class SettingsCommand(click.Command):
     """A command whose flags come from the declared settings that matter to everyone."""
 
+    completed = False
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        if not any(parameter.name == "rivals" for parameter in self.params):
+        if not self.completed:
             from instar.configuration import common_settings
 
             self.params += [_option(declared) for declared in common_settings()]
+            self.completed = True
         return super().get_params(ctx)
 
 
@@ -148,16 +151,19 @@ def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: boo
 @cli.command(short_help="Answer for new examples: labels, probabilities, intervals.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE_OR_FILES...")
-@click.option(
-    "--coverage", type=float, default=0.9, show_default=True, help="Share of truths that low..high shall hold."
-)
+@click.option("--coverage", type=float, help="Share of truths that low to high shall hold; 0.9 if not said.")
 @click.option("--probabilities", is_flag=True, help="A column per class as well.")
 @click.option("--json", "style", flag_value="json", help="One JSON document.")
 @click.option("--json-lines", "style", flag_value="json-lines", help="One JSON object a line.")
 @click.option("--csv", "style", flag_value="csv", help="Comma-separated values.")
 @outside_option
 def predict(
-    model: Path, sources: Sequence[str], coverage: float, probabilities: bool, style: str | None, allow_outside: bool
+    model: Path,
+    sources: Sequence[str],
+    coverage: float | None,
+    probabilities: bool,
+    style: str | None,
+    allow_outside: bool,
 ) -> None:
     """Answer for every example of a source, or for every file named."""
     import polars as pl
@@ -167,7 +173,9 @@ def predict(
     loaded = load(model)
     given: Any = list(sources) if len(sources) > 1 else sources[0]
     predictions = loaded.answer(loaded.open(given, allow_outside=allow_outside))
-    frame = pl.DataFrame(loaded.columns(predictions, coverage=coverage, probabilities=probabilities))
+    frame = pl.DataFrame(
+        loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
+    )
     problems = predictions.problems
     for problem in problems[:20]:
         click.echo(problem, err=True)
@@ -292,14 +300,19 @@ def _mebibytes(count: int) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+    written, equals, value = text.partition("=")
     if not equals:
         raise SettingError(f"--set needs NAME=VALUE, and got {text!r}", remedy="For example: --set dropout=0.2")
-    return name.strip().replace("-", "_"), value.strip()
+    return _name(written), value.strip()
+
+
+def _name(written: str) -> str:
+    """A setting's name, which people also write as its flag is written."""
+    return written.strip().removeprefix("--").replace("-", "_")
 
 
 def _read_config(path: Path | None) -> dict[str, Any]:
@@ -313,7 +326,7 @@ def _read_config(path: Path | None) -> dict[str, Any]:
         raise UsageError(
             f"The file is not TOML ({failure})", where=str(path), remedy="Write lines: name = value"
         ) from failure
-    return content
+    return {_name(written): value for written, value in content.items()}
 
 
 def _console() -> Console:
@@ -383,7 +396,7 @@ def _print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     # Threads that spin while they wait for each other take several times as long where processors are shared. The
     # thread library reads this once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -395,8 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code, False)
     except (KeyboardInterrupt, click.Abort):
         return _fail("Stopped.", 130, False)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # click's answer to a reader that went away, and it has silenced stdout
         return 0
     except Exception as error:
         message = f"Instar itself failed ({type(error).__name__}: {error}). Run with --debug, and report what it shows."

@@ -31,7 +31,7 @@ class LearnSettings(Settings):
     seed: int = setting(0, "where every random draw starts from", minimum=0, maximum=2**63 - 1, common=True)
     kind: tuple[str, ...] = setting((), "COLUMN=KIND, where another kind was recognized", common=True)
     exclude: tuple[str, ...] = setting((), "column that must not be learned from", common=True)
-    allow_outside: bool = setting(False, "let a table name files outside its own folder")
+    allow_outside: bool = setting(False, "let a table name files outside its own folder", common=True)
 
 
 # Every group but those of kinds and networks, in the order in which flags are listed.
@@ -89,9 +89,11 @@ class Configuration:
         given = {name: value for name, value in given.items() if value is not None}
         beyond = {name: value for name, value in given.items() if name not in general}
         if beyond:
-            known = {declared.name for _, declared in all_settings()}
-            for name in beyond:
-                if name not in known:
+            known = {declared.name: declared for _, declared in all_settings()}
+            for name, value in beyond.items():
+                if name in known:
+                    beyond[name] = known[name].check(value)
+                else:
                     remedy = did_you_mean(name, known) + " See them all with: instar settings"
                     raise SettingError(f"There is no setting called {name!r}", remedy=remedy)
         # A column's name may hold a comma, so a single word is not cut at commas.
@@ -124,7 +126,8 @@ class Configuration:
         return pairs
 
     def changed(self) -> dict[str, Any]:
-        """Every setting that is not at its default, but for the folder, which is no part of the question."""
+        """Every setting that is not at its default, but for those that are no part of the question."""
         changed = {name: value for group in self.groups.values() for name, value in group.changed().items()}
-        changed.pop("out", None)
+        for name in ("out", "device", "threads"):
+            changed.pop(name, None)
         return {**changed, **self.network}

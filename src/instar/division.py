@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,14 @@ class Division:
     record: Record | None
     notes: tuple[str, ...]
     settings: SplitSettings
+
+    @property
+    def order_digest(self) -> str:
+        """Changes with the rows that are used and the order in which they stand."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.rows, self.keys, self.strata):
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()
 
     def part(self, part: int) -> np.ndarray:
         """Row numbers of the store, int64, in order."""

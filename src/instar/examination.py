@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -23,6 +22,7 @@ class Examined:
 
     rows: row numbers of the store, int64; empty where nothing was examined.
     truth, answers: by target, as `Trial.truth` and `Trial.answer` give them.
+    notes: sentences about the course of training; seconds: how long it took in all, interruptions left out.
     residuals: sorted absolute residuals of rows not learned from, by target that is an amount.
     """
 
@@ -31,6 +31,8 @@ class Examined:
     truth: Mapping[str, np.ndarray]
     answers: Mapping[str, np.ndarray]
     residuals: Mapping[str, np.ndarray]
+    notes: Sequence[str]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Limits:
     seconds: float | None
     should_stop: Callable[[], bool]
 
-    def deadline(self, share: float = 1.0) -> float | None:
-        return None if self.seconds is None else time.monotonic() + self.seconds * share
+    def share(self, spent: float = 0.0, stages: int = 1) -> float | None:
+        """Seconds for the next of so many stages that are left, where earlier ones took ``spent``."""
+        return None if self.seconds is None else max(0.0, self.seconds - spent) / stages
 
 
 def train_and_examine(material: Material, division: Division, run: Run, limits: Limits, fitted: Fitted) -> Examined:
@@ -59,7 +62,7 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
         folder=run.folder,
         stage="train",
         fitted=fitted,
-        deadline=limits.deadline(),
+        seconds=limits.share(),
         should_stop=limits.should_stop,
     )
     truth, answers = trial.truth(test), trial.answer(test)
@@ -69,7 +72,9 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     else:
         nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
         residuals = _residuals(trial.targets, nothing, nothing)
-    return Examined(trial, test, truth, answers, residuals)
+    outcome = trial.outcome
+    notes = _notes(outcome.stopped_by, outcome.notes, "Training")
+    return Examined(trial, test, truth, answers, residuals, notes, outcome.seconds)
 
 
 def _by_folds(material: Material, division: Division, run: Run, limits: Limits, fitted: Fitted) -> Examined:
@@ -77,11 +82,12 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
 
     It trains for the median of the folds' best lengths, since nothing is left to tell it when to stop.
     """
-    share = 1 / (division.settings.folds + 1)
     targets = fitted[1]
     rows: list[np.ndarray] = []
     answers: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
     lengths: list[int] = []
+    notes: list[str] = []
+    spent, stages = 0.0, division.settings.folds + 1
     for number, (training, validation, examined) in enumerate(division.folds(), start=1):
         kept = run.kept(f"fold-{number}")
         if kept is None:
@@ -91,16 +97,18 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
                 validation,
                 folder=run.folder,
                 stage=f"fold {number}",
-                deadline=limits.deadline(share),
+                seconds=limits.share(spent, stages),
                 should_stop=limits.should_stop,
             )
             given = trial.answer(examined)
             aligned = [_aligned(given[one.name], one, all_) for one, all_ in zip(trial.targets, targets, strict=True)]
-            kept = {str(place): each for place, each in enumerate(aligned)}, {"best_epoch": trial.outcome.best_epoch}
+            kept = {str(place): each for place, each in enumerate(aligned)}, asdict(trial.outcome)
             run.keep(f"fold-{number}", *kept)
         arrays, content = kept
         rows.append(examined)
         lengths.append(int(content["best_epoch"]))
+        notes += _notes(content["stopped_by"], content["notes"], f"Fold {number}")
+        spent, stages = spent + content["seconds"], stages - 1
         for place, each in enumerate(targets):
             answers[each.name].append(arrays[str(place)])
     trial = conduct(
@@ -111,13 +119,21 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
         stage="train",
         fitted=fitted,
         epochs=max(1, round(float(np.median(lengths)))),
-        deadline=limits.deadline(share),
+        seconds=limits.share(spent, stages),
         should_stop=limits.should_stop,
     )
     examined = np.concatenate(rows)
     joined = {name: np.concatenate(parts) for name, parts in answers.items()}
     truth = trial.truth(examined)
-    return Examined(trial, examined, truth, joined, _residuals(targets, truth, joined))
+    notes += _notes(trial.outcome.stopped_by, trial.outcome.notes, "The last training")
+    seconds = spent + trial.outcome.seconds
+    return Examined(trial, examined, truth, joined, _residuals(targets, truth, joined), notes, seconds)
+
+
+def _notes(stopped_by: str, notes: Sequence[str], who: str) -> list[str]:
+    """What a person should know of a training's course."""
+    cut = [f"{who} was ended by --time before the network had stopped to improve."] if stopped_by == "time" else []
+    return [*cut, *notes]
 
 
 def _aligned(answers: np.ndarray, target: Field, whole: Field) -> np.ndarray:

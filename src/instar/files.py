@@ -96,15 +96,15 @@ def locked(folder: Path) -> Iterator[None]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
-    try:
-        with writing(folder):
+    with writing(folder):
+        try:
             lock.acquire(timeout=0)
-    except Timeout:
-        raise FolderError(
-            "Another process is working in this folder",
-            where=str(folder),
-            remedy="Wait for it to end, or choose another folder with --out",
-        ) from None
+        except Timeout:  # an OSError too, so it is caught before `writing` sees it
+            raise FolderError(
+                "Another process is working in this folder",
+                where=str(folder),
+                remedy="Wait for it to end, or choose another folder with --out",
+            ) from None
     try:
         yield
     finally:

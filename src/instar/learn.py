@@ -15,7 +15,7 @@ from instar.batches import Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
 from instar.division import TRAINING, VALIDATION, Division, divide
-from instar.errors import ColumnError
+from instar.errors import ColumnError, InterruptionError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
@@ -36,6 +36,13 @@ logger = logging.getLogger("instar")
 SAMPLED_ROWS = 10_000
 # Seconds between lines that say how far reading is.
 READING_INTERVAL = 5.0
+
+# What a model's claims rest on, by the report's protocol.
+EXAMINED = {
+    "exam": "on rows that were set apart",
+    "folds": "of the procedure, examined by folds",
+    "none": "not examined",
+}
 
 Watch = Callable[[Path], AbstractContextManager[Any]]
 
@@ -72,8 +79,6 @@ def learn(
     watch: Watch = lambda log: nullcontext(),
 ) -> tuple[Model, Report]:
     """What `train` does, for whoever also wants the report, a way to stop it, and to watch its log."""
-    from instar.networks.assemble import plan
-
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
@@ -85,47 +90,32 @@ def learn(
         return result_of(run)
     run.check_writable()
 
-    roles = roles_of(located, settings)
-    recognition = recognize(
-        located.sample(SAMPLED_ROWS),
-        located.schema(),
-        roles,
-        place=located.place,
-        overrides=settings.overrides,
-        settings=settings.groups,
-    )
-    store = read(located, recognition)
+    recognition = recognize_columns(located, settings)
+    store = read(located, recognition, should_stop)
     if recorded is not None and not untouched:
-        run.refuse_changed_data(recorded, store.content_digest)
+        run.refuse_changed_data(recorded, "content", store.content_digest)
         if run.finished:
             return result_of(run)
     division = divide(
         store,
         recognition.inputs,
-        roles,
+        recognition.roles,
         settings.group(SplitSettings),
         place=located.place,
         recorded=run.frozen(),
     )
-    constant = constant_columns(store, recognition.inputs)
-    varying = tuple(name for name in recognition.inputs if name not in constant)
-    if not varying:
-        raise ColumnError("Every input has the same value in all rows", where=located.place, remedy="Add other columns")
-    columns = Columns(store, varying, roles.targets, settings.groups)
-    fitted = columns.fit(division.part(TRAINING))
-    findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, located)
-    network = plan(*shapes_of(*fitted), asked.network, settings.network, len(division.part(TRAINING)))
-    logger.info("Network: %s", network.why)
-    material = Material(columns, network, settings.training, asked.seed)
+    if recorded is not None:
+        run.refuse_changed_data(recorded, "order", division.order_digest)
+    material, fitted, findings = prepare(located, recognition, store, division, settings)
+    refuse_to_go_on(should_stop)
+
     with run.working():
-        run.begin(request, store.content_digest)
+        run.begin(request, store.content_digest, division.order_digest)
         run.freeze(division.record)
-        clock = Clock()
         with watch(run.log):
             examined = train_and_examine(material, division, run, Limits(asked.time, should_stop), fitted)
-        clock.lap("training")
+        began = time.monotonic()
         rivals = compete(material, division, examined, settings.group(EvaluationSettings), run, should_stop)
-        clock.lap("rivals")
         report = report_on(
             material,
             division,
@@ -135,13 +125,51 @@ def learn(
             settings=settings,
             findings=findings,
             run=run,
-            timings=clock.laps,
+            timings={"rivals": round(time.monotonic() - began, 3)},
         )
-        model = model_of(examined, recognition, report, run.folder)
+        model = model_of(material, examined, recognition, report, run.folder)
         write_report(report, run.folder)
         model.write(run.folder)
         run.clean()
     return model, report
+
+
+def recognize_columns(source: Source, settings: Configuration) -> Recognition:
+    """Every column's kind, from a sample of the whole source."""
+    return recognize(
+        source.sample(SAMPLED_ROWS),
+        source.schema(),
+        roles_of(source, settings),
+        place=source.place,
+        overrides=settings.overrides,
+        settings=settings.groups,
+    )
+
+
+def prepare(
+    source: Source, recognition: Recognition, store: Store, division: Division, settings: Configuration
+) -> tuple[Material, Fitted, list[str]]:
+    """What is trained, the fields fitted on its training rows, and what was found in the data, which is said here."""
+    from instar.networks.assemble import plan
+
+    constant = constant_columns(store, recognition.inputs)
+    varying = tuple(name for name in recognition.inputs if name not in constant)
+    if not varying:
+        raise ColumnError("Every input has the same value in all rows", where=source.place, remedy="Add other columns")
+    asked = settings.group(LearnSettings)
+    columns = Columns(store, varying, recognition.roles.targets, settings.groups)
+    training = division.part(TRAINING)
+    fitted = columns.fit(training)
+    findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
+    network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training))
+    logger.info("Network: %s", network.why)
+    return Material(columns, network, settings.training, asked.seed), fitted, findings
+
+
+def refuse_to_go_on(should_stop: Callable[[], bool]) -> None:
+    """Raises InterruptionError where somebody asked to stop before there is anything to save."""
+    if should_stop():
+        raise InterruptionError("Stopped before training began", remedy="Run the same command again")
 
 
 def look_around(
@@ -167,30 +195,20 @@ def look_around(
     return findings
 
 
-def model_of(examined: Examined, recognition: Recognition, report: Report, folder: Path) -> Model:
+def model_of(material: Material, examined: Examined, recognition: Recognition, report: Report, folder: Path) -> Model:
     trial = examined.trial
     claims = {
-        "examined": {"exam": "on rows that were set apart", "folds": "of the procedure, examined by folds"}[
-            report.protocol
-        ],
+        "examined": EXAMINED[report.protocol],
+        "source": report.source,
+        "seed": material.seed,
+        "training": trial.settings.as_json(),
+        "versions": dict(report.versions),
         "metrics": {
             each.name: {name: score.to_json() for name, score in each.metrics.items()} for each in report.targets
         },
     }
     plans = {each.name: recognition.plans[each.name] for each in (*trial.inputs, *trial.targets)}
     return Model(plans, trial.inputs, trial.targets, trial.network, examined.residuals, claims, folder)
-
-
-class Clock:
-    """Seconds by what they were spent on."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name], self._last = round(now - self._last, 3), now
 
 
 def roles_of(source: Source, settings: Configuration) -> Roles:
@@ -207,7 +225,7 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
     return Roles(targets, split.group, split.time_order, schema.given_split, asked.exclude)
 
 
-def read(source: Source, recognition: Recognition) -> Store:
+def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool]) -> Store:
     """The store of the source, read now if it was not before."""
     plan = StorePlan(recognition.plans)
     found = Store.find(source, plan)
@@ -218,6 +236,7 @@ def read(source: Source, recognition: Recognition) -> Store:
 
     def report(rows: int, total: int | None) -> None:
         nonlocal said
+        refuse_to_go_on(should_stop)
         if time.monotonic() - said > READING_INTERVAL:
             said = time.monotonic()
             logger.info("Reading: %s%s rows", f"{rows:,}", "" if total is None else f" of {total:,}")

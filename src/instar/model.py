@@ -15,7 +15,7 @@ from instar.answering import answers, answers_for, rows_at_a_time, truths_for
 from instar.batches import Examples, prepare_inputs
 from instar.columns import shapes_of
 from instar.errors import ColumnError, ContentError, FolderError, InstarError, ModelError, UsageError
-from instar.evaluation.conformal import half_width
+from instar.evaluation.conformal import COVERAGE, half_width, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import Report
 from instar.fields import Arrays, Field, kinds
@@ -85,7 +85,7 @@ class Model:
         """
         return self._by_target({each.name: each.classes for each in self.targets})
 
-    def predict(self, source: Any, *, coverage: float = 0.9, allow_outside: bool = False) -> Any:
+    def predict(self, source: Any, *, coverage: float = COVERAGE, allow_outside: bool = False) -> Any:
         """A frame with a row per example.
 
         Columns ``prediction`` and ``confidence`` (probability of the predicted class) for a category, ``prediction``,
@@ -202,7 +202,7 @@ class Model:
         return joined
 
     def columns(
-        self, predictions: Predictions, *, coverage: float = 0.9, probabilities: bool = False
+        self, predictions: Predictions, *, coverage: float = COVERAGE, probabilities: bool = False
     ) -> dict[str, Any]:
         """Predictions as named columns, a value per row; see `predict`. ``probabilities`` adds a column per class.
 
@@ -220,8 +220,14 @@ class Model:
                 columns[f"{prefix}prediction"] = [v if k else None for v, k in zip(values, known, strict=True)]
                 columns[f"{prefix}confidence"] = answer.max(axis=1)
                 if probabilities:
-                    columns |= {f"{prefix}{label}": answer[:, code] for code, label in enumerate(target.classes or ())}
+                    columns |= {
+                        f"{prefix}probability_{label}": answer[:, code]
+                        for code, label in enumerate(target.classes or ())
+                    }
                 continue
+            short = shortfall(self.residuals[target.name], coverage)
+            if short is not None:
+                logger.warning("%s: %s", target.name, short)
             width = np.broadcast_to(half_width(self.residuals[target.name], coverage), answer.shape[1:])
             for index in range(answer.shape[1]):
                 suffix = f"_{index}" if answer.shape[1] > 1 else ""

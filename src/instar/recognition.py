@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from instar.errors import ColumnError, UsageError, did_you_mean
 from instar.fields import Kind, kinds
+from instar.findings import unfit_columns
 from instar.settings import Settings
 from instar.sources import Chunk, Column, Schema
 from instar.store import ColumnPlan
@@ -26,6 +27,11 @@ class Roles:
     exclude: tuple[str, ...] = ()
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """Columns that are read whether they are learned from or not."""
+        return tuple(name for name in (*self.targets, *self.others, self.time_order) if name is not None)
+
+    @property
     def others(self) -> tuple[str, ...]:
         """Columns that are read but are neither inputs nor targets."""
         return tuple(name for name in (self.group, self.given_split) if name is not None)
@@ -38,12 +44,15 @@ class Roles:
                 raise ColumnError(f"There is no column called {name!r}", where=place, remedy=remedy)
         if len(set(self.targets)) != len(self.targets):
             raise UsageError("A target is named twice", remedy="Name each --target once")
+        for name in {*self.targets} & {*self.exclude}:
+            raise UsageError(f"The column {name!r} is both target and excluded", remedy="Take it out of one of the two")
 
 
 @dataclass(frozen=True)
 class Recognition:
     """The plan of every column that is read, by name; and the columns left out, each with the reason."""
 
+    roles: Roles
     plans: Mapping[str, ColumnPlan]
     inputs: tuple[str, ...]
     dropped: Mapping[str, str]
@@ -72,14 +81,15 @@ def recognize(
     dropped = dict.fromkeys(roles.exclude, "you excluded it")
     aside = {*roles.targets, *roles.others}
     candidates = [name for name in schema.columns if name not in aside and name not in dropped]
-    unfit: dict[str, str] = {}
+    chosen = {*overrides, roles.time_order}
+    unfit = unfit_columns(sample, [name for name in candidates if name not in chosen])
     plans: dict[str, ColumnPlan] = {}
     for name in schema.columns:
-        if name in roles.exclude:
+        if name in dropped and name not in roles.needed:
             continue
         is_target = name in roles.targets
         kind_name, confidence = _most_likely(sample.columns[name], certain.get(name), target=is_target)
-        if name in candidates and name not in overrides and name != roles.time_order:
+        if name in candidates and name not in chosen:
             if name in unfit:
                 dropped[name] = unfit[name]
                 continue
@@ -102,13 +112,14 @@ def recognize(
             where=place,
             remedy="Say a column's kind with --kind COLUMN=KIND to have it used",
         )
-    return Recognition(plans, inputs, dropped)
+    return Recognition(roles, plans, inputs, dropped)
 
 
 def _most_likely(column: Column, named: str | None, *, target: bool) -> tuple[str, float]:
     """The kind that is surest of a column, and how sure; a named kind is certain. Raises UsageError if unknown."""
     if named is not None:
-        return named, 1.0 if kinds[named] else 0.0
+        kinds[named]  # refuses a wrong name
+        return named, 1.0
     able: Iterable[tuple[str, Kind]] = kinds.items()
     sure = {name: kind.sniff(column, target=target) for name, kind in able if kind.can_be_target or not target}
     best = max(sure, key=lambda name: (sure[name], name))

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from instar.answering import true_values
 from instar.batches import Examples
 from instar.configuration import Configuration
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
+from instar.evaluation.conformal import COVERAGE, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
-from instar.evaluation.report import Report
+from instar.evaluation.report import Protocol, Report
 from instar.evaluation.rivals.base import Inputs
 from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affordable_rows, run_rivals
 from instar.evaluation.settings import EvaluationSettings
@@ -29,6 +31,7 @@ from instar.sources import Source
 from instar.trial import Material, Trial
 from instar.version import VERSION
 
+PROTOCOLS: dict[Exam, Protocol] = {Exam.SEPARATE: "exam", Exam.FOLDS: "folds", Exam.NONE: "none"}
 PAGE, FACTS, CARD = "report.html", "report.json", "README.md"
 # Training rows that are enough to see that a network failed to learn them.
 LIMITATION_ROWS = 20_000
@@ -79,7 +82,9 @@ def compete(
             folder=run.results,
         )
         if should_stop():
-            raise InterruptionError("Stopped, and saved", remedy="Run the same command again to go on")
+            raise InterruptionError(
+                "Stopped; the trained network is saved", remedy="Run the same command again to go on"
+            )
     return results
 
 
@@ -125,7 +130,7 @@ def report_on(
             seed=material.seed,
         ),
         parts=_parts(division),
-        protocol="folds" if division.exam is Exam.FOLDS else "exam",
+        protocol=PROTOCOLS[division.exam],
         inputs=input_columns(trial.inputs),
         findings=findings,
         network=network.name,
@@ -133,10 +138,16 @@ def report_on(
         why=trial.network.plan.why,
         parameters=sum(each.numel() for each in trial.network.parameters()),
         history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
-        notes=[*division.notes, *trial.outcome.notes, *_limitation(trial, division)],
-        timings=timings,
+        notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_shortfalls(examined)],
+        timings={"training": round(examined.seconds, 3), **timings},
         settings=settings.changed(),
-        versions={"instar": VERSION, "torch": torch.__version__, "python": platform.python_version()},
+        versions={
+            "instar": VERSION,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "polars": pl.__version__,
+            "python": platform.python_version(),
+        },
         folder=str(run.folder),
     )
 
@@ -146,6 +157,12 @@ def _parts(division: Division) -> dict[str, int]:
         return {f"in {division.settings.folds} folds": len(division.rows)}
     names = {TRAINING: "training", VALIDATION: "validation", TEST: "test"}
     return {name: len(division.part(part)) for part, name in names.items() if len(division.part(part))}
+
+
+def _shortfalls(examined: Examined) -> list[str]:
+    """Where too few rows were examined for intervals of the usual coverage."""
+    found = [shortfall(residuals, COVERAGE) for residuals in examined.residuals.values()]
+    return [sentence for sentence in found if sentence is not None]
 
 
 def _limitation(trial: Trial, division: Division) -> list[str]:

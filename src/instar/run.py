@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ class Request:
     def default_folder(self) -> Path:
         """``runs/NAME-HASH``, from source and settings: another question is another folder."""
         asked = json.dumps([self.place, dict(self.settings)], sort_keys=True, default=str)
+        if not Path(self.place).exists():
+            asked += self.fingerprint  # what lies in memory has no place of its own
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-.") or "run"
         return Path("runs") / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:6]}"
 
@@ -64,14 +66,17 @@ class Run:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Keep other processes out of the folder; leave none behind where nothing was begun in a new one."""
-        new = not self.folder.exists()
+        """Keep other processes out of the folder; leave no new one behind where nothing can be gone on from."""
+        new = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             with locked(self.folder):
                 yield
         finally:
-            if new and self.folder.is_dir() and not (self.folder / RUN).exists():
+            if new and self.folder.is_dir() and not (self.results.exists() or self.finished):
                 shutil.rmtree(self.folder, ignore_errors=True)
+                with suppress(OSError):  # somebody else's files may be in them by now
+                    for parent in new[1:]:
+                        parent.rmdir()
 
     def clean(self) -> None:
         """Drop what only an unfinished run needs."""
@@ -102,7 +107,7 @@ class Run:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            content["settings"], content["fingerprint"], content["content"]
+            content["settings"], content["fingerprint"], content["content"], content["order"]
         except (OSError, ValueError, KeyError, TypeError) as failure:
             raise FolderError(
                 "The record of the run cannot be read", where=str(path), remedy="Choose another folder with --out"
@@ -125,21 +130,23 @@ class Run:
             )
         return recorded["fingerprint"] == request.fingerprint
 
-    def refuse_changed_data(self, recorded: Mapping[str, Any], content: str) -> None:
-        """Raises FolderError where the examples are not those that the run began with."""
-        if recorded["content"] != content:
+    def refuse_changed_data(self, recorded: Mapping[str, Any], name: str, digest: str) -> None:
+        """Raises FolderError where the examples' ``content`` or ``order`` is not that of the run's beginning."""
+        if recorded[name] != digest:
+            what = {"content": "the examples have changed since", "order": "they stand in another order since"}[name]
             raise FolderError(
-                "The folder holds a run on other data: the examples have changed since",
+                f"The folder holds a run on other data: {what}",
                 where=str(self.folder),
                 remedy="Choose another folder with --out, or delete this one to begin anew",
             )
 
-    def begin(self, request: Request, content: str) -> None:
-        """Write down what was asked and on which examples."""
+    def begin(self, request: Request, content: str, order: str) -> None:
+        """Write down what was asked, on which examples, and in which order they stand."""
         record = {
             "source": request.place,
             "fingerprint": request.fingerprint,
             "content": content,
+            "order": order,
             "settings": dict(request.settings),
         }
         write_json(self.folder / RUN, json.loads(json.dumps(record, default=str)))

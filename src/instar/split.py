@@ -66,12 +66,8 @@ _WORDS = {
 class SplitSettings(Settings):
     """How examples are divided."""
 
-    test_share: float = setting(
-        0.2, "share of the rows that are the exam, never trained on", minimum=0, maximum=0.9, common=True
-    )
-    validation_share: float = setting(
-        0.1, "share of the rows that decide when to stop", minimum=0, maximum=0.9, common=True
-    )
+    test_share: float = setting(0.2, "share of the rows that are the exam, never trained on", minimum=0, maximum=0.9)
+    validation_share: float = setting(0.1, "share of the rows that decide when to stop", minimum=0, maximum=0.9)
     group: str | None = setting(
         None, "column whose equal values stay on one side of the split (a patient, a house)", common=True
     )

@@ -66,7 +66,7 @@ def conduct(
     stage: str,
     fitted: Fitted | None = None,
     epochs: int | None = None,
-    deadline: float | None = None,
+    seconds: float | None = None,
     should_stop: Callable[[], Any] = lambda: None,
 ) -> Trial:
     """Fit, build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do.
@@ -98,7 +98,7 @@ def conduct(
         folder=folder,
         seed=material.seed,
         epochs=epochs,
-        deadline=deadline,
+        seconds=seconds,
         should_stop=should_stop,
         stage=stage,
     )

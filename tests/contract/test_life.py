@@ -1,4 +1,5 @@
-"""Every registered kind, as input and where it can as target, through its whole life: train, save, load, predict, evaluate.
+"""Every registered kind, as input and where it can as target, through its whole life: train, save, load, predict,
+evaluate.
 
 A kind or a network that a plug-in registers is taken along without a word here.
 """

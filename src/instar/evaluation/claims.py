@@ -44,6 +44,8 @@ def _about_protocol(report: Report) -> str:
             "The score is the procedure's: each row was examined by a network that had learned from other rows. The "
             "network that is saved learned from all of them and can be expected to do about as well."
         )
+    if report.protocol == "none":
+        return "Nothing was examined, so nothing is known of how good the network is."
     if report.protocol == "elsewhere":
         return "The score holds for rows like the ones examined here, if the network has not learned from them."
     return (

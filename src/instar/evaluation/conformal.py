@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+# How often the interval holds the truth where nobody asks for another share.
+COVERAGE = 0.9
 # Order statistics that are kept of any number of rows, so that every coverage up to 99.9 % may be asked later.
 KEPT = 1000
 

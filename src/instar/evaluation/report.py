@@ -14,7 +14,7 @@ from instar.files import write_text
 from instar.metrics import METRICS, Score
 from instar.shapes import Grid, Shape, Vector
 
-Protocol = Literal["exam", "folds", "elsewhere"]
+Protocol = Literal["exam", "folds", "none", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Report:
     rows: how many there were; parts: how many of them were used for what, by name, in order.
     targets: one result per target.
     protocol: ``exam``, rows that were set apart; ``folds``, each row examined by networks that never saw it, so that
-        the score is the procedure's; ``elsewhere``, other examples than those of the training.
+        the score is the procedure's; ``none``, too few rows to examine any; ``elsewhere``, examples other than those of
+        the training.
     inputs, findings: the columns, and sentences on what is odd in the data.
     network: its name; about: its idea and paper in a sentence; why: why it was chosen; parameters: how many it has.
     history: the lines of ``metrics.jsonl``.
@@ -105,7 +106,7 @@ class Report:
         return lines + ([""] if self.notes else []) + list(self.notes)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the pictures, as strict JSON; ``verdict`` and ``metrics`` are added for whoever reads only this."""
+        """Everything but the pictures, as strict JSON, with ``verdict`` and ``metrics`` for whoever reads only this."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             "verdict": {result.name: self.verdict(result) for result in self.targets},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Of the columns' largest value: a mean in float64 is exact to 16 digits, and what spreads less has hardly a digit left.
+LEAST_SPREAD = 1e-12
+
 
 class Moments:
     """Count, mean, spread and range of each column of (n, width) chunks; NaN counts as missing.
@@ -39,7 +42,11 @@ class Moments:
 
     @property
     def standard_deviation(self) -> np.ndarray:
-        return np.sqrt(self._squares / np.maximum(self.count, 1))
+        """(width,), 0 where a column's values differ by no more than the rounding of their mean."""
+        deviation = np.sqrt(self._squares / np.maximum(self.count, 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounding = LEAST_SPREAD * np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+        return np.where((self.maximum > self.minimum) & ~(deviation <= rounding), deviation, 0.0)
 
 
 class Reservoir:

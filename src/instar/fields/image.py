@@ -44,13 +44,11 @@ LARGEST_EXTENT = 4096
 class ImageSettings(Settings):
     """The size of pictures, and how training pictures are varied."""
 
-    image_size: int | None = setting(
-        None, "longer side of the pictures in pixels", minimum=1, maximum=LARGEST_EXTENT, common=True
-    )
+    image_size: int | None = setting(None, "longer side of the pictures in pixels", minimum=1, maximum=LARGEST_EXTENT)
     maximum_pixels: int = setting(
         89_478_485, "pixels in a file beyond which it is refused as a decompression bomb", minimum=1, source="Pillow"
     )
-    augmentation: bool = setting(True, "whether training pictures are varied at all", common=True)
+    augmentation: bool = setting(True, "whether training pictures are varied at all")
     flip: str = setting(
         "auto",
         "mirroring of training pictures; auto is horizontal for colored ones of 32 pixels and more, because digits, "

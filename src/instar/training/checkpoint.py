@@ -23,6 +23,12 @@ def checkpoint_path(folder: Path, stage: str) -> Path:
     return folder / FOLDER / f"{stage}.safetensors"
 
 
+def recorded_threads(folder: Path, stage: str) -> int | None:
+    """With how many threads a training that can be gone on from was begun: other ones would give other bits."""
+    found = read_checkpoint(checkpoint_path(folder, stage))
+    return None if found is None else int(found[0]["machine"]["threads"])
+
+
 def write_checkpoint(path: Path, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Put the state in the place of the one before. Raises FolderError."""
     contiguous = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}

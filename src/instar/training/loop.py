@@ -19,6 +19,7 @@ from torch import Tensor
 
 from instar.errors import DivergenceError, InterruptionError
 from instar.seeds import seed_for
+from instar.training.checkpoint import recorded_threads
 from instar.training.log import Log
 from instar.training.machine import choose_device, choose_threads, computing, describe_machine
 from instar.training.optimizers import OPTIMIZERS
@@ -67,7 +68,7 @@ def train(
     folder: Path,
     seed: int,
     epochs: int | None = None,
-    deadline: float | None = None,
+    seconds: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     stage: str = "train",
 ) -> Outcome:
@@ -80,7 +81,7 @@ def train(
         one of a stage that is over gives its result at once.
     seed: every draw of a step comes from it, the stage and the step.
     epochs: how many at most, instead of the settings'; exactly so many where ``validation`` is None.
-    deadline: `time.monotonic()` at which training ends with the best weights so far.
+    seconds: of training, before and after interruptions, after which it ends with the best weights so far.
     should_stop: asked before each step; where it says yes, a checkpoint is written and InterruptionError raised.
     stage: names this training within the folder (``train``, or a fold).
 
@@ -88,7 +89,7 @@ def train(
     InterruptionError; FolderError where the folder cannot be written or holds the checkpoint of another training.
     """
     device = choose_device(settings.device)
-    threads = settings.threads or choose_threads(network, settings.batch or 1)
+    threads = settings.threads or recorded_threads(folder, stage) or choose_threads(network, settings.batch or 1)
     with computing(threads, device), Log(folder, stage) as log:
         parameters = FlatParameters(network.to(device))
         try:
@@ -107,7 +108,7 @@ def train(
             record.begin()
             learner = _Learner(network, training, validation, settings, state, record, epochs, seed, stage, device)
             if not state.progress.stopped_by:
-                learner.learn(deadline, should_stop)
+                learner.learn(seconds, should_stop)
                 learner.finish()
             state.restore_best()
             return learner.outcome()
@@ -139,7 +140,7 @@ class _Learner:
         unguided = self.validation is None and self.settings.schedule == "plateau"
         self.schedule = "trapezoid" if unguided else self.settings.schedule
 
-    def learn(self, deadline: float | None, should_stop: Callable[[], bool]) -> None:
+    def learn(self, seconds: float | None, should_stop: Callable[[], bool]) -> None:
         """Step after step, until `Progress.stopped_by` says why it is over."""
         progress, steps = self.progress, self.training.steps
         while not progress.stopped_by:
@@ -148,11 +149,11 @@ class _Learner:
                 break
             self.network.train()
             for batch in self.training.epoch(progress.step // steps, first_step=progress.step % steps):
-                now = self.record.tick()
+                self.record.tick()
                 if should_stop():
                     self.record.save()
                     raise InterruptionError("Stopped, and saved", remedy="Run the same command again to go on")
-                if deadline is not None and now >= deadline:
+                if seconds is not None and progress.seconds >= seconds:
                     progress.stopped_by = "time"
                     break
                 loss, norm, rate = self.step(batch)

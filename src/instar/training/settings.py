@@ -19,7 +19,7 @@ class TrainingSettings(Settings):
     epochs: int | None = setting(
         None, "passes over the training rows, at most where patience ends training", minimum=1, common=True
     )
-    batch: int | None = setting(None, "rows in a step", minimum=1, common=True)
+    batch: int | None = setting(None, "rows in a step", minimum=1)
     patience: int | None = setting(
         None,
         "evaluations without a lower validation loss after which training ends (early stopping)",
@@ -27,9 +27,7 @@ class TrainingSettings(Settings):
         common=True,
         source="Morgan & Bourlard 1990; Prechelt 1998",
     )
-    optimizer: str = setting(
-        "adamw", "the rule that turns gradients into steps", choices=tuple(OPTIMIZERS), common=True
-    )
+    optimizer: str = setting("adamw", "the rule that turns gradients into steps", choices=tuple(OPTIMIZERS))
     rate: float | None = setting(None, "the learning rate, the size of a step", minimum=0.0, maximum=1e6, common=True)
     schedule: str = setting("plateau", "how the rate decays", choices=tuple(SCHEDULES), source="see instar.training")
     warmup: int = setting(0, "steps over which the rate rises from zero", minimum=0, source="Goyal et al. 2017")
