@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from instar.errors import ModelError, SettingError, UsageError
 from instar.networks import Network, Plan, assemble, choose, networks, plan, setting_groups
 from instar.networks.activations import ACTIVATIONS
-from instar.networks.embedding import CodeEmbedding, Periodic, PiecewiseLinear, code_width
+from instar.networks.embedding import CodeEmbedding, Periodic, PiecewiseLinear, RowEmbedding, code_width
 from instar.networks.heads import AmountsHead, ChoiceHead, HeadSettings
 from instar.networks.initialization import INITIALIZATIONS
 from instar.shapes import Amounts, Choice, Grid, Vector
@@ -541,6 +541,30 @@ def test_few_codes_are_one_hot_and_many_are_learned_vectors():
     assert found[:, -5:].tolist() == [[0, 0, 1, 1, 0], [1, 0, 0, 0, 1]]
     assert torch.equal(found[0, :-5], embedding.tables[0].weight[999])
     assert CodeEmbedding((3, 1000), one_hot=True).width == 1003
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_missing_and_unseen_codes_that_training_does_not_show_begin_as_nothing(one_hot):
+    embedding = RowEmbedding(Vector(0, (5, 40)), one_hot=one_hot)
+    without_missing = torch.tensor([[2, 2], [3, 39], [1, 5]])
+    embedding.initialize(None, without_missing)
+    missing, unseen, both = embedding(None, torch.tensor([[0, 0], [4, 1], [1, 0]]))
+    assert not missing.any()
+    assert unseen.abs().sum() == 1 == both.abs().sum(), "unseen there, and shown in the first column here"
+    embedding.initialize(None, torch.tensor([[0, 0], [1, 2]]))
+    assert embedding(None, torch.tensor([[0, 1]])).abs().sum() == 1
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "tabm"])
+def test_what_no_training_row_shows_weighs_nothing_in_a_network(name):
+    torch.manual_seed(0)
+    network = assemble({"x": Vector(0, (5, 40))}, {"y": Choice((3, 4))}, name)
+    network.initialize({"numbers": torch.zeros(20, 0), "codes": torch.full((20, 2), 2)})
+    answered = network.eval().answer(
+        {"numbers": torch.zeros(4, 0), "codes": torch.tensor([[0, 0], [1, 1], [0, 1], [2, 2]])}
+    )
+    first, second, third, known = answered["y"]
+    assert torch.equal(first, second) and torch.equal(first, third) and not torch.equal(first, known)
 
 
 @pytest.mark.parametrize("kind", ["none", "piecewise-linear", "periodic"])

@@ -26,6 +26,9 @@ class Row(Body):
         self.embedding = RowEmbedding(shape, one_hot=True)
         self.width = self.embedding.width
 
+    def initialize(self, *inputs: Tensor | None) -> None:
+        self.embedding.initialize(*inputs)
+
     def forward(self, numbers: Tensor | None, codes: Tensor | None) -> Tensor:
         return self.embedding(numbers, codes)
 
@@ -102,7 +105,7 @@ class MLP(Body):
         initialize_weights(self.layers, settings.initialization, settings.activation)
 
     def initialize(self, *inputs: Tensor | None) -> None:
-        self.embedding.initialize(inputs[0])
+        self.embedding.initialize(*inputs)
 
     def forward(self, numbers: Tensor | None, codes: Tensor | None) -> Tensor:
         return self.layers(self.embedding(numbers, codes))

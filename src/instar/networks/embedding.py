@@ -14,6 +14,8 @@ ONE_HOT_LIMIT = 16
 _FEW_NUMBERS = 128
 _BIN_ROWS = 100_000
 _SHARPEST = 1e6
+# The codes of missing and of unseen values come before all others (`instar.shapes.Vector`).
+_NO_CATEGORIES = 2
 
 
 def code_width(cardinality: int) -> int:
@@ -24,7 +26,9 @@ def code_width(cardinality: int) -> int:
 class CodeEmbedding(nn.Module):
     """(B, codes) int64 to (B, width): few codes one-hot, many as learned vectors (Guo & Berkhahn 2016).
 
-    With ``one_hot`` all are one-hot, for networks that are to stay linear in their inputs.
+    With ``one_hot`` all are one-hot, for networks that are to stay linear in their inputs. A missing or unseen code
+    adds nothing until training rows have shown what it means: its vector begins at 0, and where `initialize` meets no
+    such code, it is no one-hot vector but 0, since else it would bring random weights to what follows.
     """
 
     def __init__(self, cardinalities: tuple[int, ...], *, one_hot: bool = False) -> None:
@@ -38,8 +42,19 @@ class CodeEmbedding(nn.Module):
         for table in tables:
             # As long as a one-hot vector, so that no column begins louder than another.
             nn.init.normal_(table.weight, std=1 / math.sqrt(table.embedding_dim))
+            with torch.no_grad():
+                table.weight[:_NO_CATEGORIES] = 0
+        self.register_buffer("shown", torch.ones(self.one_hot_width))
+        self.shown: Tensor
         self.tables = nn.ModuleList(tables)
         self.width = self.one_hot_width + sum(table.embedding_dim for table in tables)
+
+    @torch.no_grad()
+    def initialize(self, codes: Tensor) -> None:
+        """Find which columns of training rows (n, codes) have missing and unseen codes."""
+        for place, start in zip(self.one_hot, self.starts, strict=True):
+            for code in range(_NO_CATEGORIES):
+                self.shown[start + code] = (codes[:, place] == code).any()
 
     def forward(self, codes: Tensor) -> Tensor:
         parts = [table(codes[:, place]) for place, table in zip(self.embedded, self.tables, strict=True)]
@@ -47,7 +62,7 @@ class CodeEmbedding(nn.Module):
             # One scatter for all columns: a call per column costs more than the layer that follows.
             places = codes[:, self.one_hot] + torch.tensor(self.starts, device=codes.device)
             zeros = torch.zeros(len(codes), self.one_hot_width, device=codes.device)
-            parts.append(zeros.scatter_(1, places, 1.0))
+            parts.append(zeros.scatter_(1, places, self.shown[places]))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
@@ -147,9 +162,12 @@ class RowEmbedding(nn.Module):
         self.width = self.numbers.width if self.numbers is not None else shape.width
         self.width += self.codes.width if self.codes is not None else 0
 
-    def initialize(self, numbers: Tensor | None) -> None:
+    def initialize(self, numbers: Tensor | None, codes: Tensor | None = None) -> None:
+        """Fit what depends on training rows."""
         if self.numbers is not None and numbers is not None:
             self.numbers.initialize(numbers)
+        if self.codes is not None and codes is not None:
+            self.codes.initialize(codes)
 
     def forward(self, numbers: Tensor | None, codes: Tensor | None) -> Tensor:
         if numbers is not None and self.numbers is not None:

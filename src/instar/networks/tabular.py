@@ -57,7 +57,7 @@ class TabM(Body):
         initialize_weights(self.layers, settings.initialization, settings.activation)
 
     def initialize(self, *inputs: Tensor | None) -> None:
-        self.embedding.initialize(inputs[0])
+        self.embedding.initialize(*inputs)
 
     def forward(self, numbers: Tensor | None, codes: Tensor | None) -> Tensor:
         seen = self.embedding(numbers, codes)[:, None] * self.scales  # (B, members, inputs)
