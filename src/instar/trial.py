@@ -81,11 +81,13 @@ def conduct(
 
     inputs, targets = fitted or material.columns.fit(training)
     examples = Examples(material.columns.store, inputs, targets)
-    torch.manual_seed(seed_for(material.seed, f"weights of {stage}"))
-    network = Network(*shapes_of(inputs, targets), material.network)
     generator = np.random.default_rng(seed_for(material.seed, "sample"))
     sample = np.sort(generator.choice(training, min(len(training), INITIALIZING_ROWS), replace=False))
-    network.initialize(examples.take(sample).inputs)
+    # Modules draw from torch's own generator, which whoever called us may be drawing from too.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
+        network = Network(*shapes_of(inputs, targets), material.network)
+        network.initialize(examples.take(sample).inputs)
     settings = resolve(material.settings, material.network.principal.recipe, len(training))
 
     assert settings.batch is not None  # `resolve` leaves nothing open
