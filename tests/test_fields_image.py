@@ -22,7 +22,7 @@ from instar.fields.image import ImageSettings
 from instar.sources import Column, FileColumn, FileReference
 
 IMAGE = kinds["image"]
-PLAN = {"height": 16, "width": 16, "channels": 3, "maximum_pixels": 10**6, "levels": None}
+PLAN = {"height": 16, "width": 16, "channels": 3, "maximum_pixels": 10**6, "levels": None, "fractions": False}
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -270,6 +270,41 @@ def test_arrays_of_any_range_become_bytes(pictures, expected):
     assert np.abs(values.reshape(-1).astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize(("learned", "given"), [(np.uint8, np.float32), (np.float32, np.uint8), (np.float64, np.uint8)])
+def test_bytes_and_fractions_mean_the_same_whichever_was_learned_from(learned, given):
+    shades = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
+    shades[0], shades[1], shades[2, 0, 0] = 0, 1, 255
+
+    def of(dtype):
+        return shades if dtype == np.uint8 else (shades / 255).astype(dtype)
+
+    arrays = IMAGE.read(of(given), survey(of(learned)))
+    assert np.array_equal(arrays.values[..., 0], shades) and arrays.present.all()
+
+
+@pytest.mark.parametrize(
+    ("learned", "given", "words"),
+    [
+        (np.float32([[[0, 1.0], [0.5, 0.2]]]), np.float32([[[0, 255.0], [128, 4]]]), "from 0 to 255, and 0 to 1 are"),
+        (np.float32([[[0, 1.0], [0.5, 0.2]]]), np.int64([[[0, 255], [128, 4]]]), "from 0 to 255, and 0 to 1 are"),
+        (np.uint8([[[0, 255], [128, 4]]]), np.float32([[[0, 255.0], [128, 4]]]), "from 0 to 255, and 0 to 1 are"),
+        (np.uint8([[[0, 255], [128, 4]]]), np.float32([[[-2.1, 2.4], [0, 1]]]), "from -2.1 to 2.4"),
+        (np.uint8([[[0, 255], [128, 4]]]), np.uint16([[[0, 60000], [128, 4]]]), "and 0 to 255 are expected"),
+        (np.float32([[[-1, 1.0], [0.5, 0.2]]]), np.uint8([[[0, 255], [128, 4]]]), "and -1 to 1 are expected"),
+        (np.int64([[[0, 1], [1, 0]]]), np.uint8([[[0, 255], [128, 4]]]), "and 0 to 1 are expected"),
+    ],
+)
+def test_pictures_in_another_unit_than_those_learned_from_are_absent_and_say_so(learned, given, words):
+    arrays = IMAGE.read(given, survey(learned))
+    assert not arrays.present.any() and words in arrays.problems[0].reason
+
+
+def test_a_mask_is_read_as_it_was_learned_whatever_the_type_of_its_numbers():
+    mask = np.array([[[0, 1], [1, 0]]])
+    values = IMAGE.read(mask.astype(np.uint8), survey(mask)).values
+    assert values.reshape(-1).tolist() == [0, 255, 255, 0]
+
+
 def test_arrays_with_channels_first_are_turned():
     pictures = np.random.default_rng(0).integers(0, 256, (3, 3, 10, 12), dtype=np.uint8)
     values = IMAGE.read(pictures, survey(pictures)).values
@@ -279,7 +314,7 @@ def test_arrays_with_channels_first_are_turned():
 def test_arrays_of_another_size_are_resized_and_bad_ones_are_absent():
     pictures = np.full((3, 32, 32, 3), 0.5, np.float32)
     pictures[1, 0, 0, 0] = np.nan
-    arrays = IMAGE.read(pictures, {**PLAN, "levels": [0.0, 1.0]})
+    arrays = IMAGE.read(pictures, {**PLAN, "levels": [0.0, 1.0], "fractions": True})
     assert arrays.values.shape == (3, 16, 16, 3) and arrays.present.tolist() == [True, False, True]
     assert [each.row for each in arrays.problems] == [1] and not arrays.values[1].any()
 

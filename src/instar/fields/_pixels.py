@@ -11,6 +11,9 @@ from PIL import Image
 LARGEST_SIDE = 96
 # Pictures whose proportions differ by less than this factor keep them; else all become squares.
 SAME_PROPORTIONS = 1.15
+# How far values may lie beyond their scale, in its own lengths, and still be of it: resizing overshoots, and where the
+# scale was taken from a sample, other pictures may be far brighter.
+ROOM_OF_A_KNOWN_SCALE, ROOM_OF_A_SAMPLE = 0.5, 4.0
 
 
 def fitting_extent(sizes: list[tuple[int, int]], longest: int | None) -> tuple[int, int]:
@@ -62,27 +65,61 @@ def channels_last(pictures: np.ndarray) -> np.ndarray:
     return pictures
 
 
-def levels_of(pictures: np.ndarray) -> list[float] | None:
-    """The values that become 0 and 255, or None where bytes stay as they are."""
+def levels_of(pictures: np.ndarray) -> tuple[list[float] | None, bool]:
+    """The values that become 0 and 255, or None where bytes stay as they are; and whether they are fractions of white,
+    so that bytes mean the same."""
     if pictures.dtype in (np.uint8, bool):
-        return None
+        return None, False
     known = pictures[np.isfinite(pictures)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     # Fractions mean 1 as white even where nothing is; bytes in another type mean 255.
     low = min(low, 0.0)
+    fractions = low == 0.0 and high <= 1.0 and pictures.dtype.kind == "f"
     if low == 0.0:
-        high = 1.0 if high <= 1.0 and pictures.dtype.kind == "f" else 255.0 if 128 <= high <= 255 else high
-    return [low, high if high > low else low + 1.0]
+        high = 1.0 if fractions else 255.0 if 128 <= high <= 255 else high
+    return [low, high if high > low else low + 1.0], fractions
 
 
-def as_bytes(pictures: np.ndarray, levels: list[float] | None) -> np.ndarray:
+def expected_levels(dtype: np.dtype, levels: list[float] | None, fractions: bool) -> tuple[float, float] | None:
+    """The values that become 0 and 255 where pictures come as ``dtype``, or None where all that it holds is right.
+
+    Bytes and fractions have ranges of their own, so one is read where the other was learned from. What else differs
+    from the ``levels`` is not guessed at: `astray` finds it.
+    """
+    if dtype.kind == "b" or (dtype == np.uint8 and (levels is None or fractions)):
+        return None
+    if levels is None:
+        return 0.0, 1.0 if dtype.kind == "f" else 255.0
+    return levels[0], levels[1]
+
+
+def astray(pictures: np.ndarray, levels: list[float] | None, fractions: bool) -> dict[int, str]:
+    """The rows whose values cannot be in the unit that is expected, each with the reason.
+
+    Nothing learned from fractions can be said of values from 0 to 255: clipped to white, they would get an answer.
+    """
+    expected = expected_levels(pictures.dtype, levels, fractions)
+    if expected is None or not len(pictures):
+        return {}
+    low, high = expected
+    scale_is_known = low == 0.0 and high in (1.0, 255.0)
+    room = (ROOM_OF_A_KNOWN_SCALE if scale_is_known else ROOM_OF_A_SAMPLE) * (high - low)
+    least, most = pictures.min(axis=(1, 2, 3)), pictures.max(axis=(1, 2, 3))
+    # Not the negation: what is no number at all is another problem.
+    rows = np.flatnonzero((least < low - room) | (most > high + room))
+    return {
+        int(row): f"the picture has values from {least[row]:g} to {most[row]:g}, and {low:g} to {high:g} are expected"
+        for row in rows
+    }
+
+
+def as_bytes(pictures: np.ndarray, levels: list[float] | None, fractions: bool) -> np.ndarray:
+    """uint8 of the same shape, what lies beyond the levels clipped."""
     if pictures.dtype == bool:
         return pictures.astype(np.uint8) * np.uint8(255)
-    if levels is None:
-        if pictures.dtype == np.uint8:
-            return pictures
-        # Learned from files or bytes: fractions and bytes of another type are what they usually are.
-        levels = [0.0, 1.0 if pictures.dtype.kind == "f" else 255.0]
-    low, high = levels
+    expected = expected_levels(pictures.dtype, levels, fractions)
+    if expected is None:
+        return pictures
+    low, high = expected
     scaled = (pictures.astype(np.float32) - low) * (255.0 / (high - low))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -23,7 +23,7 @@ from instar.fields._pictures import (
     known_suffixes,
     upright_size,
 )
-from instar.fields._pixels import as_bytes, as_png, channels_last, fitting_extent, levels_of, resize
+from instar.fields._pixels import as_bytes, as_png, astray, channels_last, fitting_extent, levels_of, resize
 from instar.fields._state import array, expect, whole
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads
@@ -159,11 +159,11 @@ class Image(Kind):
         assert isinstance(settings, ImageSettings)
         if isinstance(sample, FileColumn):
             sizes, channels = _survey_files(sample, settings.maximum_pixels)
-            levels = None
+            levels, fractions = None, False
         else:
             pictures = channels_last(np.asarray(sample))
             sizes, channels = [(pictures.shape[2], pictures.shape[1])], pictures.shape[3]
-            levels = levels_of(pictures)
+            levels, fractions = levels_of(pictures)
         height, width = fitting_extent(sizes, settings.image_size)
         return {
             "height": height,
@@ -171,6 +171,7 @@ class Image(Kind):
             "channels": channels,
             "maximum_pixels": settings.maximum_pixels,
             "levels": levels,
+            "fractions": fractions,
         }
 
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
@@ -205,6 +206,7 @@ class Image(Kind):
         assert isinstance(field, ImageField)
         expect((plan["height"], plan["width"], plan["channels"]) == (*field.shape.extent, field.shape.channels), "size")
         whole(plan, "maximum_pixels", 1, 1 << 40)
+        expect(isinstance(plan["fractions"], bool), "fractions")
         levels = plan["levels"]
         if levels is not None:
             low, high = (float(level) for level in levels)
@@ -307,19 +309,21 @@ def _read_arrays(column: np.ndarray, plan: Mapping[str, Any]) -> Arrays:
             remedy="Give pictures like those that were learned from",
         )
     values = np.zeros((len(column), plan["height"], plan["width"], plan["channels"]), np.uint8)
+    levels, fractions = plan["levels"], plan["fractions"]
+    reasons = astray(pictures, levels, fractions)
     present = np.isfinite(pictures).all(axis=(1, 2, 3))
+    reasons |= {int(row): "the picture has values that are no finite numbers" for row in np.flatnonzero(~present)}
+    present[list(reasons)] = False
 
     def fill(row: int) -> None:
         if present[row]:
-            values[row] = resize(as_bytes(pictures[row], plan["levels"]), plan["height"], plan["width"])
+            values[row] = resize(as_bytes(pictures[row], levels, fractions), plan["height"], plan["width"])
 
     if pictures.shape[1:3] == values.shape[1:3] and present.all():
-        values[:] = as_bytes(pictures, plan["levels"])
+        values[:] = as_bytes(pictures, levels, fractions)
     else:
         list(in_threads(fill, range(len(column))))
-    problems = [
-        Problem(int(row), "the picture has values that are no finite numbers") for row in np.flatnonzero(~present)
-    ]
+    problems = [Problem(row, reasons[row]) for row in sorted(reasons)]
     return Arrays(values, present, digest(column), problems=problems)
 
 
