@@ -45,16 +45,16 @@ def test_a_folder_per_class(tmp_path):
     assert next(source.chunks()).columns["file"].files[1].read() == b"cat/more/z.jpg"
 
 
-@pytest.mark.parametrize("validation", ["validation", "valid", "Val"])
+@pytest.mark.parametrize("validation", ["validation", "valid", "Val", "dev"])
 def test_given_splits_are_respected(tmp_path, validation):
     plant(tmp_path, "train/cat/1.jpg", "train/dog/2.jpg", f"{validation}/cat/3.jpg", "test/dog/4.jpg", "notes.txt")
     assert locate(tmp_path).schema().given_split == "split"
-    assert sorted(records(tmp_path), key=lambda record: record[0].lower()) == [
+    assert set(records(tmp_path)) == {
         ("test/dog/4.jpg", "dog", "test"),
         ("train/cat/1.jpg", "cat", "train"),
         ("train/dog/2.jpg", "dog", "train"),
         (f"{validation}/cat/3.jpg", "cat", "validation"),
-    ]
+    }
 
 
 def test_a_class_may_be_called_train(tmp_path):

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instar.errors import ColumnError, SettingError, UsageError
+from instar.errors import ColumnError, ModelError, SettingError, UsageError
 from instar.split import (
     LEFT_OUT,
     TEST,
     TRAINING,
     VALIDATION,
     Exam,
+    Record,
     SplitSettings,
     exam_for,
     fold_parts,
@@ -183,6 +184,68 @@ def test_groups_never_change_sides_when_rows_come_and_go():
     assert all(new[group] == old[group] for group in new.keys() & old.keys())
 
 
+@pytest.mark.parametrize("rows", [600, 21_000])
+@pytest.mark.parametrize("seed", range(5))
+def test_three_groups_are_one_for_each_part_and_the_deviation_is_said(rows, seed):
+    patients = random_keys(3, seed)
+    groups = np.repeat(patients, rows // 3)
+    result = split(random_keys(rows), groups=groups, strata=np.arange(rows) % 2)
+    parts_by_key(groups, result.parts)
+    assert {int(part) for part in result.parts} == {TRAINING, VALIDATION, TEST}
+    assert result.notes == (
+        "The test part has 33% of the rows where 20% were asked: the rows of a group stay together.",
+        "The validation part has 33% of the rows where 10% were asked: the rows of a group stay together.",
+    )
+
+
+def test_two_groups_leave_no_validation_and_one_group_no_exam():
+    groups = np.repeat(random_keys(2), [9000, 6000])
+    result = split(random_keys(15_000), groups=groups)
+    assert [(result.parts == part).sum() for part in (TRAINING, VALIDATION, TEST)] == [9000, 0, 6000]
+    assert any("No row is in the validation part" in note for note in result.notes)
+    with pytest.raises(ColumnError, match="one group"):
+        split(random_keys(15_000), groups=np.zeros(15_000, np.uint64))
+    nothing_asked = SplitSettings(test_share=0, validation_share=0)
+    assert not split(random_keys(100), groups=np.zeros(100, np.uint64), settings=nothing_asked).parts.any()
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 400), min_size=3, max_size=40), st.integers(0, 1000))
+def test_no_wanted_part_is_empty_however_large_the_groups_are(sizes, seed):
+    groups = np.repeat(random_keys(len(sizes), seed), sizes)
+    order = np.random.default_rng(seed).permutation(len(groups))
+    strata = np.arange(len(groups)) % 3
+    result = split(random_keys(len(groups)), groups=groups, strata=strata)
+    parts_by_key(groups, result.parts)
+    assert len(set(result.parts.tolist())) == 3
+    largest = max(sizes)
+    for part, share in ((TEST, 0.2), (VALIDATION, 0.1)):
+        assert abs((result.parts == part).sum() - share * len(groups)) <= largest
+    again = split(random_keys(len(groups))[order], groups=groups[order], strata=strata[order])
+    assert (again.parts == result.parts[order]).all()
+
+
+def test_twenty_groups_meet_shares_and_classes_however_many_rows():
+    generator = np.random.default_rng(2)
+    groups = generator.choice(random_keys(20, 9), 30_000)
+    classes = (generator.random(30_000) < 0.1).astype(int)
+    parts = split(random_keys(30_000), groups=groups, strata=classes).parts
+    for rows in (np.ones(30_000, bool), classes == 1):
+        assert abs((parts[rows] == TEST).mean() - 0.2) < 0.03
+        assert abs((parts[rows] == VALIDATION).mean() - 0.1) < 0.03
+
+
+def test_a_few_large_groups_never_change_sides_when_rows_come_and_go():
+    generator = np.random.default_rng(5)
+    groups = generator.choice(random_keys(6, 9), 12_000)
+    first = split(random_keys(12_000), groups=groups, strata=np.arange(12_000) % 3)
+    more = generator.permutation(np.concatenate([groups[8000:], np.repeat(random_keys(4, 8), 5000)]))
+    second = split(random_keys(len(more), 1), groups=more, recorded=first.record)
+    old, new = parts_by_key(groups, first.parts), parts_by_key(more, second.parts)
+    assert all(new[group] == old[group] for group in new.keys() & old.keys())
+    assert len(first.record.arrays["units"]) == 6
+
+
 def test_the_latest_rows_are_the_exam_and_the_cut_off_is_frozen():
     moments = np.random.default_rng(1).permutation(2000)
     result = split(random_keys(2000), order=moments)
@@ -240,6 +303,36 @@ def test_a_given_split_is_respected_and_completed():
     assert (whole.parts == np.tile([TRAINING, VALIDATION, TEST, TRAINING], 250)).all()
     with pytest.raises(ColumnError, match="row 2"):
         given_parts(["train", "exam"])
+
+
+def test_what_a_given_split_lacked_at_first_is_taken_from_its_training_later_too():
+    keys = random_keys(1000)
+    first = split(keys, given=given_parts(["train"] * 800 + ["test"] * 200))
+    more = given_parts(["train"] * 800 + ["test"] * 200 + ["validation"] * 50)
+    second = split(np.append(keys, random_keys(50, 7)), given=more, recorded=first.record)
+    assert (second.parts[:1000] == first.parts).all()
+    assert (second.parts[1000:] == VALIDATION).all()
+
+
+def test_a_record_that_is_none_is_refused():
+    keys = random_keys(300)
+    record = split(keys).record
+    units, parts = record.arrays["units"], record.arrays["parts"]
+    for content, arrays in (
+        ({}, record.arrays),
+        ({**record.content, "test_share": "much"}, record.arrays),
+        ({**record.content, "test_share": 7}, record.arrays),
+        (record.content, {"units": units}),
+        (record.content, {"units": units[::-1], "parts": parts}),
+        (record.content, {"units": units, "parts": parts[:-1]}),
+        (record.content, {"units": units, "parts": parts + 3}),
+    ):
+        with pytest.raises(ModelError, match="record of the split"):
+            split(keys, recorded=Record(content, arrays))
+    with pytest.raises(ModelError):
+        split(keys, order=keys, recorded=Record({**record.content, "test_from": "noon"}))
+    with pytest.raises(ModelError):
+        split(keys, given=keys * 0, recorded=Record({**record.content, "completed": 3}))
 
 
 def test_equal_inputs_across_a_given_split_are_counted():

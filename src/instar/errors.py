@@ -104,7 +104,17 @@ class InterruptionError(InstarError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A remedy for a wrong name: the closest known names, or all of them where none is close."""
     names = sorted(known)
+    return _closest(name, names) or "Known: " + (", ".join(names) if names else "none")
+
+
+def no_column(name: str, columns: Iterable[str], place: str) -> ColumnError:
+    """What to raise where a source, which is at ``place``, has ``columns`` and not this one."""
+    columns = list(columns)
+    remedy = " ".join(filter(None, (_closest(name, columns), f"The columns are: {', '.join(columns)}")))
+    return ColumnError(f"There is no column called {name!r}", where=place, remedy=remedy)
+
+
+def _closest(name: str, names: list[str]) -> str:
+    """The names that may have been meant, as a question; empty where none is close."""
     close = get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        return "Did you mean " + " or ".join(repr(other) for other in close) + "?"
-    return "Known: " + (", ".join(names) if names else "none")
+    return "Did you mean " + " or ".join(repr(other) for other in close) + "?" if close else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from instar.errors import ColumnError, UsageError, did_you_mean
+from instar.errors import ColumnError, UsageError, no_column
 from instar.fields import Kind, kinds
 from instar.findings import unfit_columns
 from instar.settings import Settings
@@ -40,8 +40,7 @@ class Roles:
         """Raises ColumnError, which lists the columns, for a name that the source does not have."""
         for name in (*self.targets, self.group, self.time_order, *self.exclude):
             if name is not None and name not in columns:
-                remedy = f"{did_you_mean(name, columns)} The columns are: {', '.join(columns)}"
-                raise ColumnError(f"There is no column called {name!r}", where=place, remedy=remedy)
+                raise no_column(name, columns, place)
         if len(set(self.targets)) != len(self.targets):
             raise UsageError("A target is named twice", remedy="Name each --target once")
         for name in {*self.targets} & {*self.exclude}:
@@ -74,9 +73,7 @@ def recognize(
     roles.check(schema.columns, place)
     for name in overrides:
         if name not in schema.columns:
-            raise ColumnError(
-                f"There is no column called {name!r}", where=place, remedy=did_you_mean(name, schema.columns)
-            )
+            raise no_column(name, schema.columns, place)
     certain = {**(schema.kinds or {}), **overrides}
     dropped = dict.fromkeys(roles.exclude, "you excluded it")
     aside = {*roles.targets, *roles.others}

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from instar.errors import ColumnError, SourceError, did_you_mean
+from instar.errors import SourceError, no_column
 from instar.registry import Registry
 
 # Pictures that are read before what they gave is put away: enough to keep the processors busy.
@@ -185,11 +185,7 @@ class Source(ABC):
         schema = self.schema()
         for name in given:
             if name not in schema.columns:
-                raise ColumnError(
-                    f"There is no column called {name!r}",
-                    where=self.place,
-                    remedy=did_you_mean(name, schema.columns),
-                )
+                raise no_column(name, schema.columns, self.place)
         return tuple(given) or ((schema.target,) if schema.target is not None else ())
 
     def locate_row(self, row: int) -> str:

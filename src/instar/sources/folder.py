@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from instar.errors import SourceError
+from instar.parts import WORDS, part_called
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source, sources, thin
 from instar.sources.columns import ROWS_OF_A_CHUNK, check_columns
 from instar.sources.paths import as_path, existing, plain_name, reading, stamp
@@ -19,8 +20,6 @@ from instar.sources.table import DelimitedTable, TableSource
 
 FILE, CLASS, SPLIT = "file", "class", "split"
 METADATA, FILE_NAME = "metadata.csv", "file_name"
-
-SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
 _FOREIGN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
 
@@ -50,19 +49,20 @@ def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozense
 def _split_folders(folder: Path) -> dict[str, Path]:
     """The folders in ``folder`` that say train, validation or test, if all of its folders do."""
     folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
-    if not folders or any(each.name.lower() not in SPLITS for each in folders):
+    if not folders or any(part_called(each.name) is None for each in folders):
         return {}
-    found: dict[str, Path] = {}
+    found: dict[int, Path] = {}
     for each in folders:
-        split = SPLITS[each.name.lower()]
-        if split in found:
+        part = part_called(each.name)
+        assert part is not None
+        if part in found:
             raise SourceError(
-                f"Both {found[split].name!r} and {each.name!r} hold examples for {split}",
+                f"Both {found[part].name!r} and {each.name!r} hold examples for {WORDS[part][0]}",
                 where=str(folder),
                 remedy="Join the two folders",
             )
-        found[split] = each
-    return {split: found[split] for split in dict.fromkeys(SPLITS.values()) if split in found}
+        found[part] = each
+    return {words[0]: found[part] for part, words in WORDS.items() if part in found}
 
 
 class _Listed(Source):
