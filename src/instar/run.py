@@ -107,8 +107,10 @@ class Run:
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            content["settings"], content["fingerprint"], content["content"], content["order"]
-        except (OSError, ValueError, KeyError, TypeError) as failure:
+            if not isinstance(content["settings"], dict):
+                raise TypeError(content["settings"])
+            content["fingerprint"], content["content"], content["order"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as failure:
             raise FolderError(
                 "The record of the run cannot be read", where=str(path), remedy="Choose another folder with --out"
             ) from failure
