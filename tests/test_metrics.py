@@ -1,6 +1,7 @@
 """Metrics agree with scikit-learn's, and their intervals with what resampling rows would give."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instar.evaluation.results import examine
 from instar.metrics import METRICS, better, main_metric, measure, wilson
 from instar.shapes import Amounts, Choice
 
@@ -142,3 +144,55 @@ def test_scores_that_are_no_probabilities_have_no_log_loss():
 def test_direction_and_wilson():
     assert better("accuracy", 0.9, 0.8) and better("mae", 1, 2) and not better("r2", 0.1, 0.1)
     assert wilson(1.0, 20)[0] == pytest.approx(0.8389, abs=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_rows_of_a_class_that_was_never_learned_count_as_wrong(classes):
+    answer, truth, p = choice(np.random.default_rng(7), 300, classes)
+    said, other = p.argmax(axis=1), classes
+    truth[:40] = -2
+    shown = np.where(truth == -2, other, truth)
+    scores = {name: score.value for name, score in measure(answer, truth, p, resamples=50).items()}
+    wide = np.hstack([np.clip(p, 0, 1), np.zeros((300, 1))])
+    one_hot = np.eye(classes + 1)[shown]
+    with np.errstate(divide="ignore"):
+        surprise = -np.log(np.clip(wide[np.arange(300), shown], np.finfo(float).eps, 1))
+    squares = ((one_hot[:, :classes] - p) ** 2).sum(axis=1)
+    expected = {
+        "accuracy": reference.accuracy_score(shown, said),
+        "balanced_accuracy": np.mean([(said[shown == code] == code).mean() for code in range(classes + 1)]),
+        "macro_f1": reference.f1_score(shown, said, average="macro", labels=range(classes + 1), zero_division=0),
+        "log_loss": surprise.mean(),
+        # A row that is of no class is one off in a class that has no probability.
+        "brier": (squares + (shown == other)).mean() / (2 if classes == 2 else 1),
+    }
+    ranked = [int(answer.counts[1] <= answer.counts[0])] if classes == 2 else range(classes)
+    expected["roc_auc"] = np.mean([reference.roc_auc_score(shown == code, p[:, code]) for code in ranked])
+    expected["average_precision"] = np.mean(
+        [reference.average_precision_score(shown == code, p[:, code]) for code in ranked]
+    )
+    assert scores == pytest.approx(expected, rel=1e-9)
+    assert measure(answer, truth, p)["accuracy"].rows == 300
+
+
+def test_nothing_but_rows_of_a_class_that_was_never_learned_is_all_wrong():
+    scores = measure(Choice((5, 5)), np.full(30, -2), np.tile([0.7, 0.3], (30, 1)))
+    assert scores["accuracy"].value == scores["balanced_accuracy"].value == scores["macro_f1"].value == 0
+    assert "roc_auc" not in scores and scores["accuracy"].high > 0.05
+
+
+def test_thousands_of_classes_need_little_memory_beside_their_probabilities():
+    rows, classes = 20_000, 2_000
+    generator = np.random.default_rng(0)
+    p = generator.random((rows, classes), dtype=np.float32)
+    truth = generator.integers(-1, classes, rows)
+    tracemalloc.start()
+    try:
+        scores = measure(Choice((10,) * classes), truth, p)
+        measured = tracemalloc.get_traced_memory()[1]
+        examine("y", Choice((10,) * classes), truth, p, classes=[str(code) for code in range(classes)])
+        examined = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert max(measured, examined) < 2 * p.nbytes, "with the probabilities themselves that is three times as much"
+    assert scores["accuracy"].value < 0.01 and scores["balanced_accuracy"].low < scores["balanced_accuracy"].high

@@ -214,6 +214,33 @@ def test_the_worst_mistakes_come_first():
     assert len(wrong) == 5 and all(one.truth != one.answer and one.confidence == 0.8 for one in wrong)
 
 
+def test_rows_of_a_class_that_was_never_learned_stand_in_a_row_of_their_own():
+    truth = np.arange(60) % 2
+    prediction = np.eye(2)[truth] * 0.8 + 0.1
+    truth[:5] = -2
+    shown = {"size": Text("3")}
+    result = examine(
+        "bought",
+        Choice((30, 30)),
+        truth,
+        prediction,
+        classes=("no", "yes"),
+        show=lambda row: (f"line {row}", shown),
+        name_truth=lambda row: f"perhaps {row}",
+    )
+    assert result.examined == 60 and result.unknown == 5
+    assert result.confusion == [[27, 0], [0, 28], [3, 2]]
+    assert result.metrics["accuracy"].value == 55 / 60
+    assert [(each.truth, each.answer) for each in result.mistakes[:2]] == [("perhaps 0", "no"), ("perhaps 1", "yes")]
+    assert verdict(result)[-1] == "5 examined rows have a class that no training row has; they count as wrong."
+    full = report(result)
+    assert "(other)" in full.html() and "they count as wrong" in full.html() and "count as wrong" in full.model_card()
+    assert any("count as wrong" in line for line in full.summary())
+    assert Report.from_json(json.loads(json.dumps(full.to_json()))).summary() == full.summary()
+    many = examine("x", Choice((2,) * 60), np.full(60, -2), np.eye(60), classes=[str(code) for code in range(60)])
+    assert "<td>(other)</td>" in report(many).html()
+
+
 @pytest.mark.parametrize("classes", [2, 12, 30, 60, 150])
 def test_any_number_of_classes_makes_a_page(classes):
     result = choices(classes=tuple(f"class {code}" for code in range(classes)))

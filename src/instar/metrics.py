@@ -12,15 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from instar.shapes import Answer, Choice
+from instar.shapes import NO_ANSWER, UNKNOWN_CLASS, Answer, Choice
 
 LEAST_ROWS = 20
 RANKED_CLASSES = 100
 _GROUPS = 4096
 _BINS = 256
+# Classes that are counted at a time in all resamples, which are a number each for every class.
+_BLOCK_CLASSES = 512
 _Z = 1.959963984540054
 
 
@@ -134,15 +137,17 @@ def measure(
 
     Parameters
     ----------
-    truth: for a Choice (n,) class codes, -1 where missing; for Amounts (n, width) in the target's unit, NaN where
-        missing. Rows without a truth, or whose prediction is NaN, are left out.
+    truth: for a Choice (n,) class codes, -1 where missing and -2 where it is none of the classes, which no answer can
+        meet; for Amounts (n, width) in the target's unit, NaN where missing. Rows without a truth, or whose prediction
+        is NaN, are left out.
     prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Amounts (n, width).
+        Probabilities stay as they are; beside them only a small part of their memory is used.
     probabilities: False where a Choice's prediction are only scores; then log loss and Brier score are left out.
 
     An empty dictionary for fewer than 20 rows, on which no score can be trusted. A metric that is not defined is left
     out: the area under a curve where all rows are of one class, R² where all truths are equal.
     """
-    truth, prediction = known_rows(answer, truth, prediction)
+    truth, prediction = _measured_rows(answer, truth, prediction)
     if len(truth) < LEAST_ROWS:
         return {}
     groups = _Groups(len(truth), seed, resamples)
@@ -159,42 +164,60 @@ def measure(
     return {name: score for name in METRICS if (score := scores.get(name)) is not None}
 
 
-def known_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of the rows that have both: codes (n,) and (n, classes), or (n, width) and (n, width).
+def known_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Which rows (n,) bool have both a truth and a prediction, as `measure` takes them.
 
     A prediction of NaN stands for a row that could not be read and so has no answer.
     """
     if isinstance(answer, Choice):
-        codes = np.asarray(truth).reshape(-1).astype(np.int64)
-        scores = np.asarray(prediction).reshape(len(codes), answer.classes)
-        known = (codes >= 0) & ~np.isnan(scores[:, 0])
-        # Scores of many rows and classes are large; they are copied only where rows have to go.
-        return (codes, scores) if known.all() else (codes[known], scores[known])
-    amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
-    finite = np.isfinite(amounts).all(axis=1) & ~np.isnan(given).any(axis=1)
-    return amounts[finite], given[finite]
+        scores = np.asarray(prediction)
+        return (np.asarray(truth).reshape(-1) != NO_ANSWER) & ~np.isnan(scores.reshape(-1, answer.classes)[:, 0])
+    amounts, given = (np.asarray(part).reshape(-1, answer.width) for part in (truth, prediction))
+    known: np.ndarray = np.isfinite(amounts).all(axis=1) & ~np.isnan(given).any(axis=1)
+    return known
+
+
+def _measured_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction of `known_rows`: codes (n,) and (n, classes), or (n, width) and (n, width) float64."""
+    known = known_rows(answer, truth, prediction)
+    if not isinstance(answer, Choice):
+        amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
+        return amounts[known], given[known]
+    codes = np.asarray(truth).reshape(-1).astype(np.int64)
+    scores = np.asarray(prediction).reshape(len(codes), answer.classes)
+    # Scores of many rows and classes are large; they are copied only where rows have to go.
+    return (codes, scores) if known.all() else (codes[known], scores[known])
 
 
 class _Groups:
-    """Rows put at random into groups, and resamples of the groups as weights (resamples, groups)."""
+    """Rows put at random into groups, and resamples of the groups as weights (groups, resamples)."""
 
     def __init__(self, rows: int, seed: int, resamples: int) -> None:
         generator = np.random.default_rng([seed, 0x5C0BE])
         self.rows, self.count = rows, min(rows, _GROUPS)
         self.of_row = np.arange(rows) if rows <= _GROUPS else generator.permutation(rows) % _GROUPS
-        self.weights = np.empty((resamples, self.count))
-        for resample in self.weights:
+        self.weights = np.empty((self.count, resamples))
+        for resample in self.weights.T:
             resample[:] = np.bincount(generator.integers(0, self.count, self.count), minlength=self.count)
 
     def resample(self, columns: np.ndarray) -> np.ndarray:
         """Sums of per-row numbers (rows, k) in each resample: (resamples, k)."""
         sums = [np.bincount(self.of_row, column, minlength=self.count) for column in columns.T]
-        return self.weights @ np.stack(sums, axis=1)
+        return self.weights.T @ np.stack(sums, axis=1)
 
-    def resample_cells(self, cells: np.ndarray, count: int) -> np.ndarray:
-        """How many rows fall in each of ``count`` cells, in each resample; ``cells`` (rows,) says which."""
-        table = np.bincount(self.of_row * count + cells, minlength=self.count * count)
-        return self.weights @ table.reshape(self.count, count).astype(np.float64)
+    def table(self, cells: np.ndarray, count: int) -> Any:
+        """How many rows of each group fall in each of ``count`` cells; ``cells`` (rows,) says which.
+
+        A scipy.sparse.csr_array (count, groups): most of many cells hold no row of a group.
+        """
+        from scipy.sparse import csr_array
+
+        return csr_array((np.ones(self.rows), (cells, self.of_row)), shape=(count, self.count))
+
+    def resample_table(self, table: Any) -> np.ndarray:
+        """How many rows fall in each of a table's cells, in each resample: (resamples, cells)."""
+        counts: np.ndarray = (table @ self.weights).T
+        return counts
 
 
 # A metric's exact value, and its values in the resamples.
@@ -246,25 +269,35 @@ def _measure_amounts(truth: np.ndarray, prediction: np.ndarray, groups: _Groups)
 
 
 def _measure_classes(classes: int, truth: np.ndarray, answered: np.ndarray, groups: _Groups) -> dict[str, _Values]:
-    # Rows that were missed fall in one further cell, so that hits are cells of all rows too.
-    cells = [np.where(answered == truth, truth, classes), truth, answered]
+    # After the classes comes the one of rows that are of none of them, and then one into which misses fall.
+    other, missed = classes, classes + 1
+    true = np.where(truth == UNKNOWN_CLASS, other, truth)
+    tables = [groups.table(cells, classes + 2) for cells in (np.where(answered == true, true, missed), true, answered)]
+    # Right answers, rows, and then for recall and F1 the sum over classes and of how many classes it is.
+    exact, resampled = np.zeros(6), np.zeros((groups.weights.shape[1], 6))
+    for start in range(0, missed, _BLOCK_CLASSES):
+        parts = [table[start : min(start + _BLOCK_CLASSES, missed)] for table in tables]
+        exact += _class_sums(*(np.asarray(part.sum(axis=1)) for part in parts))
+        resampled += _class_sums(*(groups.resample_table(part) for part in parts))
+    places = {"accuracy": 0, "balanced_accuracy": 2, "macro_f1": 4}
+    return {
+        name: (float(exact[place] / exact[place + 1]), resampled[:, place] / resampled[:, place + 1])
+        for name, place in places.items()
+    }
 
-    def measure_counts(hit: np.ndarray, true: np.ndarray, said: np.ndarray) -> tuple[np.ndarray, ...]:
-        hit, true, said = hit[..., :classes], true[..., :classes], said[..., :classes]
-        return (
-            hit.sum(axis=-1) / true.sum(axis=-1),
-            _mean_of_defined(hit / true),
-            _mean_of_defined(2 * hit / (true + said)),
-        )
 
-    exact = measure_counts(*(np.bincount(cell, minlength=classes + 1) for cell in cells))
-    resampled = measure_counts(*(groups.resample_cells(cell, classes + 1) for cell in cells))
-    names = ("accuracy", "balanced_accuracy", "macro_f1")
-    return {name: (float(value), drawn) for name, value, drawn in zip(names, exact, resampled, strict=True)}
+def _class_sums(hit: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """What class metrics are made of, from counts (..., classes) of some of the classes: (..., 6)."""
+    sums = [hit.sum(axis=-1), true.sum(axis=-1)]
+    for shares in (hit / true, 2 * hit / (true + said)):
+        defined = np.isfinite(shares)
+        sums += [np.where(defined, shares, 0).sum(axis=-1), defined.sum(axis=-1)]
+    return np.stack(sums, axis=-1)
 
 
 def _measure_probabilities(truth: np.ndarray, prediction: np.ndarray, groups: _Groups) -> dict[str, _Values]:
-    stated = prediction[np.arange(len(truth)), truth].astype(np.float64)
+    stated = prediction[np.arange(len(truth)), np.maximum(truth, 0)].astype(np.float64)
+    stated[truth == UNKNOWN_CLASS] = 0
     surprise = -np.log(np.clip(stated, np.finfo(np.float64).eps, 1))
     distance = np.einsum("ij,ij->i", prediction, prediction, dtype=np.float64) - 2 * stated + 1
     if prediction.shape[1] == 2:
@@ -288,7 +321,7 @@ def _measure_ranking(answer: Choice, truth: np.ndarray, prediction: np.ndarray, 
         _, place = np.unique(-scores, return_inverse=True)
         table = _histogram(place, positive)
         bins = _coarser(place, positive, finest)
-        drawn = groups.resample_cells(bins * 2 + positive, 2 * (int(bins.max()) + 1))
+        drawn = groups.resample_table(groups.table(bins * 2 + positive, 2 * (int(bins.max()) + 1)))
         drawn = drawn.reshape(len(drawn), -1, 2)
         for name, area in areas.items():
             exact[name].append(float(area(table)))

@@ -17,12 +17,18 @@ answer    target                                     head's answer
 Choice    (B,) int64, -1 where missing                (B, classes) float32 probabilities
 Amounts   (B, width) float32, NaN where missing       (B, width) float32, in the field's scale
 ======== ========================================== =========================================
+
+The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
+a class that nobody could have answered, and amounts (n, width) float64 as they were read.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+# Codes of a truth that are no class's: there is no answer, and there is one of a class that was never learned.
+NO_ANSWER, UNKNOWN_CLASS = -1, -2
 
 
 @dataclass(frozen=True)

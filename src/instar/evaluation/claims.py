@@ -57,7 +57,8 @@ def _about_protocol(report: Report) -> str:
 def _about_classes(result: TargetResult) -> list[str]:
     if result.confusion is None or not result.metrics:
         return []
-    few = [label for label, row in zip(result.classes, result.confusion, strict=True) if sum(row) < LEAST_ROWS]
+    # The row of classes that were never learned comes last, and has no name here.
+    few = [label for label, row in zip(result.classes, result.confusion, strict=False) if sum(row) < LEAST_ROWS]
     if not few:
         return []
     named = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")

@@ -30,13 +30,13 @@ def measure_targets(
 ) -> list[TargetResult]:
     """A result per target. ``truth`` and ``answers`` are those of ``rows`` (int64) of the examples' store."""
 
-    def show(index: int) -> tuple[str, dict[str, View]]:
+    def view(field: Field, index: int) -> View:
         row = int(rows[index])
-        views = {
-            each.name: each.show(examples.store.column(each.name).arrays(slice(row, row + 1)), 0)
-            for each in examples.inputs[:SHOWN_INPUTS]
-        }
-        return source.locate_row(row), views
+        return field.show(examples.store.column(field.name).arrays(slice(row, row + 1)), 0)
+
+    def show(index: int) -> tuple[str, dict[str, View]]:
+        views = {each.name: view(each, index) for each in examples.inputs[:SHOWN_INPUTS]}
+        return source.locate_row(int(rows[index])), views
 
     return [
         examine(
@@ -47,6 +47,7 @@ def measure_targets(
             classes=[str(label) for label in each.classes or ()],
             rivals=(rivals or {}).get(each.name, ()),
             show=show,
+            name_truth=lambda index, target=each: view(target, index).text,  # type: ignore[misc]
             seed=seed,
         )
         for each in examples.targets

@@ -90,8 +90,9 @@ def confusion_panel(result: TargetResult) -> str:
     if len(matrix) > _SHOWN_CLASSES:
         return _confused_pairs(result, matrix)
     counted = len(matrix) <= _COUNTED_CLASSES
-    labels = [escape(label) for label in result.classes]
-    heads = "".join(f'<th class="column" title="{label}"><span>{label}</span></th>' for label in labels)
+    labels = [escape(label) for label in result.true_classes]
+    answered = labels[: len(result.classes)]
+    heads = "".join(f'<th class="column" title="{label}"><span>{label}</span></th>' for label in answered)
     rows = []
     for place, (label, counts) in enumerate(zip(labels, matrix, strict=True)):
         total = sum(counts)
@@ -113,7 +114,7 @@ def _cell(count: int, share: float, counted: bool, side: str) -> str:
 
 def _confused_pairs(result: TargetResult, matrix: Sequence[Sequence[int]]) -> str:
     pairs = [
-        (count, result.classes[true], result.classes[said])
+        (count, result.true_classes[true], result.classes[said])
         for true, row in enumerate(matrix)
         for said, count in enumerate(row)
         if true != said and count

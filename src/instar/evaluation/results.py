@@ -10,12 +10,14 @@ import numpy as np
 
 from instar.evaluation.rivals.run import RivalResult
 from instar.metrics import Score, better, known_rows, main_metric, measure
-from instar.shapes import Amounts, Answer, Choice, Text, View
+from instar.shapes import UNKNOWN_CLASS, Amounts, Answer, Choice, Text, View
 
 MISTAKES = 12
 # A matrix of more classes than these is no longer read by anyone.
 CONFUSED_CLASSES = 100
 PAIRS = 600
+# How all classes that were never learned are called together.
+OTHER = "(other)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class TargetResult:
     examined: how many rows have a truth and an answer.
     metrics: empty below 20 rows.
     classes: the names of a Choice's classes, in the order of its codes.
-    confusion: counts, a row per true class and a column per answered one; None for amounts and above 100 classes.
+    unknown: how many of the examined rows have a class that is none of these.
+    confusion: counts, a row per true class (and a last one for ``unknown`` rows, where there are any) and a column per
+        answered one; None for amounts and above 100 classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
     """
 
@@ -68,6 +72,7 @@ class TargetResult:
     confusion: Sequence[Sequence[int]] | None = None
     pairs: Sequence[tuple[float, float]] = ()
     mistakes: Sequence[Mistake] = field(default=())
+    unknown: int = 0
 
     @property
     def main(self) -> str:
@@ -78,6 +83,11 @@ class TargetResult:
     @property
     def score(self) -> Score | None:
         return self.metrics.get(self.main)
+
+    @property
+    def true_classes(self) -> list[str]:
+        """The names of the confusions' rows."""
+        return [*self.classes, *([OTHER] if self.unknown else [])]
 
     def ranked(self) -> list[RivalResult]:
         """The rivals with a score in the main metric, the best first."""
@@ -99,6 +109,7 @@ class TargetResult:
             "confusion": self.confusion,
             "pairs": [list(pair) for pair in self.pairs],
             "mistakes": [each.to_json() for each in self.mistakes],
+            "unknown": self.unknown,
         }
 
     @classmethod
@@ -114,6 +125,7 @@ class TargetResult:
             content["confusion"],
             [(pair[0], pair[1]) for pair in content["pairs"]],
             [Mistake.from_json(each) for each in content["mistakes"]],
+            content["unknown"],
         )
 
 
@@ -129,6 +141,7 @@ def examine(
     classes: Sequence[str] = (),
     rivals: Sequence[RivalResult] = (),
     show: Show | None = None,
+    name_truth: Callable[[int], str] = lambda index: OTHER,
     seed: int = 0,
 ) -> TargetResult:
     """Measure a target's answers and pick what is worth looking at.
@@ -138,33 +151,45 @@ def examine(
     truth, prediction: as `instar.metrics.measure` takes them.
     classes: the names of the classes; needed for a Choice.
     show: place and shown inputs of the row at an index of ``truth``; it is called for the worst mistakes alone.
+    name_truth: the true class of such a row, where it is none of ``classes``.
     """
     labels = [str(label) for label in classes]
-    examined = len(known_rows(answer, truth, prediction)[0])
+    usable = np.flatnonzero(known_rows(answer, truth, prediction))
     metrics = measure(answer, truth, prediction, seed=seed)
     if isinstance(answer, Choice):
         codes = np.asarray(truth).reshape(-1)
-        usable = np.flatnonzero((codes >= 0) & ~np.isnan(prediction[:, 0]))
-        said = np.asarray(prediction)[usable].argmax(axis=1) if len(usable) else usable
-        confusion = _confusion(codes[usable], said, answer.classes)
-        mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, labels, show)
-        return TargetResult(name, answer, examined, metrics, rivals, labels, confusion, mistakes=mistakes)
+        # Of all rows, since picking rows would copy all their probabilities.
+        said = np.asarray(prediction).argmax(axis=1)[usable]
+        unknown = int((codes[usable] == UNKNOWN_CLASS).sum())
+        confusion = _confusion(codes[usable], said, answer.classes, unknown)
+        mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, labels, show, name_truth)
+        return TargetResult(
+            name, answer, len(usable), metrics, rivals, labels, confusion, mistakes=mistakes, unknown=unknown
+        )
     amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
-    usable = np.flatnonzero(np.isfinite(amounts).all(axis=1) & np.isfinite(given).all(axis=1))
-    pairs = _pairs(amounts[usable, 0], given[usable, 0], seed) if answer.width == 1 else []
-    mistakes = [] if show is None else _wrong_amounts(amounts, given, usable, show)
-    return TargetResult(name, answer, examined, metrics, rivals, pairs=pairs, mistakes=mistakes)
+    finite = usable[np.isfinite(given[usable]).all(axis=1)]
+    pairs = _pairs(amounts[finite, 0], given[finite, 0], seed) if answer.width == 1 else []
+    mistakes = [] if show is None else _wrong_amounts(amounts, given, finite, show)
+    return TargetResult(name, answer, len(usable), metrics, rivals, pairs=pairs, mistakes=mistakes)
 
 
-def _confusion(truth: np.ndarray, said: np.ndarray, classes: int) -> list[list[int]] | None:
+def _confusion(truth: np.ndarray, said: np.ndarray, classes: int, unknown: int) -> list[list[int]] | None:
     if classes > CONFUSED_CLASSES:
         return None
-    counts: list[list[int]] = np.bincount(truth * classes + said, minlength=classes**2).reshape(classes, -1).tolist()
+    rows = classes + (1 if unknown else 0)
+    cells = np.where(truth == UNKNOWN_CLASS, classes, truth) * classes + said
+    counts: list[list[int]] = np.bincount(cells, minlength=rows * classes).reshape(rows, classes).tolist()
     return counts
 
 
 def _wrong_choices(
-    codes: np.ndarray, prediction: np.ndarray, usable: np.ndarray, said: np.ndarray, labels: Sequence[str], show: Show
+    codes: np.ndarray,
+    prediction: np.ndarray,
+    usable: np.ndarray,
+    said: np.ndarray,
+    labels: Sequence[str],
+    show: Show,
+    name_truth: Callable[[int], str],
 ) -> list[Mistake]:
     wrong = np.flatnonzero(codes[usable] != said)
     confidence = prediction[usable[wrong], said[wrong]]
@@ -172,7 +197,8 @@ def _wrong_choices(
     for at in np.argsort(-confidence, kind="stable")[:MISTAKES]:
         row, answered = int(usable[wrong[at]]), int(said[wrong[at]])
         place, inputs = show(row)
-        mistakes.append(Mistake(place, inputs, labels[int(codes[row])], labels[answered], float(confidence[at])))
+        truth = labels[codes[row]] if codes[row] != UNKNOWN_CLASS else name_truth(row)
+        mistakes.append(Mistake(place, inputs, truth, labels[answered], float(confidence[at])))
     return mistakes
 
 

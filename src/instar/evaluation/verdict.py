@@ -29,6 +29,10 @@ def verdict(result: TargetResult, *, folds: bool = False) -> list[str]:
 
     folds: whether the score is the procedure's, of networks that each saw a part of the rows.
     """
+    return [*_standings(result, folds), *_unknown(result)]
+
+
+def _standings(result: TargetResult, folds: bool) -> list[str]:
     score, name = result.score, result.main
     if score is None:
         return [_no_score(result)]
@@ -47,6 +51,13 @@ def verdict(result: TargetResult, *, folds: bool = False) -> list[str]:
     else:
         sentences.insert(0, _behind(name, score, serious))
     return sentences
+
+
+def _unknown(result: TargetResult) -> list[str]:
+    if not result.unknown:
+        return []
+    rows, count = ("row has", "it counts") if result.unknown == 1 else ("rows have", "they count")
+    return [f"{result.unknown:,} examined {rows} a class that no training row has; {count} as wrong."]
 
 
 def _worst(name: str, score: Score) -> float:
