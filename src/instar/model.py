@@ -31,11 +31,12 @@ from instar.folder import (
     write_model,
 )
 from instar.frames import frame_like
-from instar.shapes import Amounts, Choice, Grid
-from instar.sources import Chunk, Source, bounded
+from instar.shapes import Amounts, Choice
+from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
-from instar.store import ColumnPlan, Store, StorePlan
+from instar.store import KEPT_PROBLEMS, ColumnPlan, Store, StorePlan, describe_problem
+from instar.store import rows_at_a_time as rows_read_at_a_time
 from instar.version import VERSION
 
 if TYPE_CHECKING:
@@ -45,16 +46,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("instar")
 
+# How many of the values that could not be read are said where somebody predicts.
+SAID_PROBLEMS = 20
+
 
 @dataclass(frozen=True)
 class Predictions:
     """Answers for n rows, by target: probabilities (n, classes), or amounts (n, width) in the target's own units.
 
-    A row that could not be read has NaN everywhere; ``problems`` say why, with the place.
+    A row that could not be read has NaN everywhere. ``problems`` say why, with the place, of the first values that
+    could not be read, and ``problem_count`` is how many there were.
     """
 
     answers: Mapping[str, np.ndarray]
     problems: Sequence[str] = ()
+    problem_count: int = 0
 
 
 class Model:
@@ -101,8 +107,11 @@ class Model:
         Raises ColumnError where a column is missing or of another kind than in training.
         """
         predictions = self.answer(self.open(source, allow_outside=allow_outside))
-        for problem in predictions.problems:
+        for problem in predictions.problems[:SAID_PROBLEMS]:
             logger.warning("%s", problem)
+        if predictions.problem_count > SAID_PROBLEMS:
+            more = predictions.problem_count - SAID_PROBLEMS
+            logger.warning("... and %s more values that could not be read", f"{more:,}")
         return frame_like(source, self.columns(predictions, coverage=coverage))
 
     def predict_proba(self, source: Any, *, allow_outside: bool = False) -> Any:
@@ -147,7 +156,8 @@ class Model:
 
     def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
         """The source behind what a person gave, with a lone nameless column under the name that the model knows."""
-        opened = locate(source, target=target, allow_outside=allow_outside)
+        files = [name for name, plan in self.plans.items() if kinds[plan.kind].reads_files]
+        opened = locate(source, target=target, allow_outside=allow_outside, files=files)
         return match(opened, [each.name for each in self.inputs])
 
     def answer(self, source: Source) -> Predictions:
@@ -156,32 +166,31 @@ class Model:
         check_columns(source, names, "The model needs")
         collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
         problems: list[str] = []
+        firsts: dict[str, str] = {}
         unreadable, rows = dict.fromkeys(names, 0), 0
-        few = rows_at_a_time(self.network, self.inputs)
-        grids = any(isinstance(each.shape, Grid) for each in self.inputs)
-        for chunk in bounded(source.chunks(names), few if grids else None):
-            arrays = self.read(chunk, names)
+        for chunk in bounded(source.chunks(names), rows_read_at_a_time(self.plans[name] for name in names)):
+            arrays = {name: self.plans[name].read(name, chunk, source, chunk.start) for name in names}
             rows += len(chunk)
             for name, column in arrays.items():
                 unreadable[name] += len(column.problems)
-                problems += [f"{source.locate_row(chunk.start + each.row)}: {each.reason}" for each in column.problems]
+                first = column.problems[: KEPT_PROBLEMS - len(problems)]
+                problems += [describe_problem(source, name, each, chunk.start) for each in first]
+                if column.problems and name not in firsts:
+                    firsts[name] = describe_problem(source, name, column.problems[0], chunk.start)
             for name, values in self.answer_arrays(arrays).items():
                 collected[name].append(values)
         for name, count in unreadable.items():
             if rows and count == rows:
                 raise ContentError(
                     f"No value of the column {name!r} can be read as {self.plans[name].kind}, as it was in training "
-                    f"(the first: {problems[0]})",
+                    f"(the first: {firsts[name]})",
                     where=source.place,
                     remedy="Give content of the kind that the model was trained on",
                 )
         if not rows:
             raise ContentError("There are no rows", where=source.place, remedy="Give at least one example")
-        return Predictions({name: np.concatenate(parts) for name, parts in collected.items()}, problems)
-
-    def read(self, chunk: Chunk, names: Iterable[str]) -> dict[str, Arrays]:
-        """The kinds' reading of a chunk's columns."""
-        return {name: kinds[self.plans[name].kind].read(chunk.columns[name], self.plans[name].plan) for name in names}
+        joined = {name: np.concatenate(parts) for name, parts in collected.items()}
+        return Predictions(joined, problems, sum(unreadable.values()))
 
     def answer_arrays(self, arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
         """Answers for rows that have been read; NaN for rows of which nothing was present."""
@@ -395,7 +404,8 @@ def _header(tensor: torch.Tensor) -> TensorHeader:
 def check_columns(source: Source, names: Iterable[str], who: str) -> None:
     """Raises ColumnError where the source lacks one of the columns."""
     columns = source.schema().columns
-    missing = [name for name in names if name not in columns]
+    known = frozenset(columns)
+    missing = [name for name in names if name not in known]
     if missing:
         raise ColumnError(
             f"{who} the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}, not found here",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,16 +21,18 @@ from typing import Any
 import numpy as np
 
 from instar import cache
-from instar.errors import ContentError, SourceError
+from instar.errors import ColumnError, ContentError, InstarError, SourceError
 from instar.fields import Arrays, Problem, kinds
 from instar.keys import row_keys
-from instar.sources import Column, FileColumn, Source, bounded
+from instar.sources import Chunk, FileColumn, Source, bounded
 from instar.version import VERSION
 
 FORMAT = 1
 # A column of another kind than expected is unreadable in most rows, a dirty one in a few per cent; in between lies a
 # loss that should not pass in silence. One or two rows are a slip however small the table is.
 TOLERATED_SHARE, TOLERATED_ROWS = 0.1, 2
+# Where nobody knows how many rows there will be, they are judged from here on, not at the end of a hundred gigabytes.
+JUDGED_FROM = 10_000
 # Enough to see what is wrong; a million of them would only fill memory.
 KEPT_PROBLEMS = 100
 # Words beyond this many are not kept, which bounds memory (about 20 MB a column): they are read, but nameless.
@@ -39,8 +41,8 @@ KEPT_TEXTS = 200_000
 PACKED_BYTES = 64 * 2**20
 # Arrays start at a multiple of this many bytes, so that any dtype can be viewed in place.
 ALIGNMENT = 64
-# How much a column's rows take in memory at a time where a kind is fitted.
-CHUNK_BYTES = 16 * 2**20
+# How much a column's rows take in memory at a time where a kind is fitted; and all columns' where they are read.
+CHUNK_BYTES, READ_BYTES = 16 * 2**20, 64 * 2**20
 
 Report = Callable[[int, int | None], None]
 
@@ -51,6 +53,40 @@ class ColumnPlan:
 
     kind: str
     plan: Mapping[str, Any] = field(default_factory=dict)
+
+    def read(self, name: str, chunk: Chunk, source: Source, start: int) -> Arrays:
+        """What the kind makes of a chunk of ``source`` whose first row is number ``start``.
+
+        Raises an InstarError with the place, also where the kind fails in a way that it should not.
+        """
+        try:
+            return kinds[self.kind].read(chunk.columns[name], self.plan)
+        except ColumnError as failure:
+            what, remedy = failure.what, failure.remedy
+            raise ColumnError(what, where=_place(source, start, name), remedy=remedy) from failure
+        except InstarError:
+            raise
+        except Exception as failure:  # a plug-in's kind may raise anything
+            raise ContentError(
+                f"It cannot be read as {self.kind} ({type(failure).__name__}: {failure})",
+                where=f"{_place(source, start, name)} or the {len(chunk) - 1:,} rows after it",
+                remedy=f"Name another kind (--kind {name}=KIND), or leave the column out (--exclude {name})",
+            ) from failure
+
+
+def _place(source: Source, row: int, name: str) -> str:
+    return f"{source.locate_row(row)}, column {name!r}"
+
+
+def describe_problem(source: Source, name: str, problem: Problem, start: int = 0) -> str:
+    """A sentence with the place of a value that could not be read; ``start`` is the number of its chunk's first row."""
+    return f"{_place(source, start + problem.row, name)}: {problem.reason}"
+
+
+def rows_at_a_time(plans: Iterable[ColumnPlan]) -> int | None:
+    """How many rows are read together, so that what is made of them fits in memory; None: as many as there are."""
+    size = sum(kinds[each.kind].bytes_of_a_row(each.plan) for each in plans)
+    return max(1, READ_BYTES // size) if size else None
 
 
 @dataclass(frozen=True)
@@ -147,18 +183,26 @@ class Store:
         )
 
     @classmethod
-    def find(cls, source: Source, plan: StorePlan) -> Store | None:
-        """The store of this source, as it is now, if it was read before."""
-        return cls._open(cache.find(plan.identifier(source.fingerprint())))
+    def find(cls, source: Source, plan: StorePlan, fingerprint: str | None = None) -> Store | None:
+        """The store of this source if it was read before: as it is now, or was when its ``fingerprint`` was taken."""
+        return cls._open(cache.find(plan.identifier(fingerprint or source.fingerprint())))
 
     @classmethod
-    def build(cls, source: Source, plan: StorePlan, report: Report = lambda rows, total: None) -> Store:
+    def build(
+        cls,
+        source: Source,
+        plan: StorePlan,
+        report: Report = lambda rows, total: None,
+        fingerprint: str | None = None,
+    ) -> Store:
         """Read every chunk of ``source`` once; ``report`` is told (rows so far, all rows where known).
+
+        ``fingerprint`` is the source's, where it is known already.
 
         A value that cannot be read is absent, and counted. Raises ContentError where those are too many in a column,
         SourceError where there are no rows or the source changed meanwhile, FolderError where the cache fails.
         """
-        fingerprint = source.fingerprint()
+        fingerprint = fingerprint or source.fingerprint()
         identifier = plan.identifier(fingerprint)
 
         def fill(folder: Path) -> None:
@@ -220,8 +264,9 @@ def _append_all(
     """Read and append every chunk: the number of rows, and two sums of their keys, whatever their order."""
     total = source.schema().rows
     rows, sums = 0, np.zeros(2, np.uint64)
-    for chunk in bounded(source.chunks([writer.name for writer in writers])):
-        jobs = [pool.submit(writer.append, chunk.columns[writer.name], rows) for writer in writers]
+    few = rows_at_a_time(writer.column for writer in writers)
+    for chunk in bounded(source.chunks([writer.name for writer in writers]), few):
+        jobs = [pool.submit(writer.append, chunk, source, rows) for writer in writers]
         keys = row_keys({writer.name: job.result() for writer, job in zip(writers, jobs, strict=True)})
         rows += len(chunk)
         for writer in writers:
@@ -237,19 +282,18 @@ class _ColumnWriter:
 
     def __init__(self, name: str, column: ColumnPlan, folder: Path, place: int) -> None:
         self.name, self.column, self.folder, self.place = name, column, folder, place
-        self.kind = kinds[column.kind]
         self.arrays: dict[str, dict[str, Any]] = {}
         self.known: set[int] = set()
         self.problems: list[tuple[int, str]] = []
         self.problem_count = 0
         self.files = False
 
-    def append(self, column: Column, start: int) -> np.ndarray:
+    def append(self, chunk: Chunk, source: Source, start: int) -> np.ndarray:
         """Read a chunk whose first row is number ``start``, and return its digests."""
-        self.files = isinstance(column, FileColumn)
-        read = self.kind.read(column, self.column.plan)
+        self.files = isinstance(chunk.columns[self.name], FileColumn)
+        read = self.column.read(self.name, chunk, source, start)
         for part in ("values", "present", "digests"):
-            self._append_array(part, getattr(read, part), len(column))
+            self._append_array(part, getattr(read, part), len(chunk))
         self._append_texts(read.texts)
         room = KEPT_PROBLEMS - len(self.problems)
         self.problems += [(start + problem.row, problem.reason) for problem in read.problems[:room]]
@@ -276,8 +320,13 @@ class _ColumnWriter:
                 stream.writelines(lines)
 
     def check(self, source: Source, rows: int, total: int | None) -> None:
-        """Raise ContentError as soon as it is certain that too many of the column's values cannot be read."""
+        """Raise ContentError as soon as it is certain that too many of the column's values cannot be read.
+
+        Where the ``total`` is not known, the rows so far stand for it once they are enough.
+        """
         count = self.problem_count
+        if total is None and rows >= JUDGED_FROM:
+            total = rows
         if total is None or count <= TOLERATED_SHARE * total or (count <= TOLERATED_ROWS and count < total):
             return
         first = "; ".join(f"{source.locate_row(row)}: {reason}" for row, reason in self.problems[:3])

@@ -117,12 +117,16 @@ class Field(ABC):
 
 
 class Kind(ABC):
-    """One kind of content. Kinds have no state; the registry holds one instance of each."""
+    """One kind of content. Kinds have no state; the registry holds one instance of each.
+
+    ``reads_files``: whether its content lies in files, so that cells of such a column name them.
+    """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     settings: ClassVar[type[Settings]] = Settings
     can_be_target: ClassVar[bool] = False
+    reads_files: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, sample: Column, *, target: bool = False) -> float:
@@ -139,6 +143,10 @@ class Kind(ABC):
     @abstractmethod
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """Content to arrays. ``plan`` is what `survey` gave. Reads each row alone, with nothing fitted on others."""
+
+    def bytes_of_a_row(self, plan: Mapping[str, Any]) -> int:
+        """How many bytes `read` makes of a row where that is much; so many rows are read together as fit in memory."""
+        return 0
 
     @abstractmethod
     def fit(

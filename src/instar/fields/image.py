@@ -134,6 +134,7 @@ class Image(Kind):
     name = "image"
     meaning = "pictures, in files or as arrays"
     settings = ImageSettings
+    reads_files = True
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
         if target or isinstance(sample, pl.Series):
@@ -173,6 +174,9 @@ class Image(Kind):
             "levels": levels,
             "fractions": fractions,
         }
+
+    def bytes_of_a_row(self, plan: Mapping[str, Any]) -> int:
+        return plan["height"] * plan["width"] * plan["channels"]
 
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """values: uint8 (n, height, width, channels), 0 where absent."""

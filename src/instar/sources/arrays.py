@@ -48,6 +48,10 @@ class InMemory(MemorySource):
         else:
             columns = _columns(given, place)
             nameless = [INPUT] if _is_array(given) else []
+        for name in options.get("files") or ():
+            column = columns.get(name)
+            if isinstance(column, pl.Series) and column.null_count() == len(column):
+                columns[name] = FileColumn([None] * len(column))
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             raise SourceError(

@@ -21,7 +21,7 @@ import polars as pl
 from instar.errors import SourceError, no_column
 from instar.registry import Registry
 
-# Pictures that are read before what they gave is put away: enough to keep the processors busy.
+# Files that are read before what they gave is put away: enough to keep the processors busy.
 FILES_AT_A_TIME = 1_024
 
 
@@ -39,6 +39,8 @@ class FileReference:
             return self.content
         if self.path is None:
             raise SourceError("The file is missing", where=self.name)
+        if self.path.exists() and not self.path.is_file():  # a pipe or a device may never end
+            raise SourceError("It is no regular file", where=self.name)
         try:
             return self.path.read_bytes()
         except OSError as failure:
@@ -148,8 +150,8 @@ class Source(ABC):
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
         """Open what was given. Raises SourceError, which names the file, the reason and the remedy.
 
-        ``options``: ``target`` (a tuple of names, possibly empty) and ``allow_outside`` (whether a table may name
-        files outside its own folder).
+        ``options``: ``target`` (a tuple of names, possibly empty), ``allow_outside`` (whether a table may name
+        files outside its own folder), and ``files`` (the columns that hold files; None where that is to be found out).
         """
 
     @abstractmethod
@@ -194,11 +196,10 @@ class Source(ABC):
 
 
 def bounded(chunks: Iterable[Chunk], rows: int | None = None) -> Iterator[Chunk]:
-    """The same records at most ``rows`` at a time; where that is not said, those with files in stretches of which what
-    the files hold fits in memory."""
+    """The same records at most ``rows`` at a time, and those with files never more than keep the processors busy."""
     for chunk in chunks:
         files = any(isinstance(each, FileColumn) for each in chunk.columns.values())
-        most = rows or (FILES_AT_A_TIME if files else len(chunk))
+        most = min(rows or len(chunk), FILES_AT_A_TIME if files else len(chunk))
         if len(chunk) <= most:
             yield chunk
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,11 @@ class MemorySource(Source):
         return whole if count <= rows else whole.take(np.linspace(0, count - 1, rows).round().astype(np.int64))
 
     def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Taken once: hashing a large array takes seconds, and nobody writes to it meanwhile."""
         digest = hashlib.blake2b(digest_size=16)
         for name, column in self._columns.items():
             digest.update(f"\0{name}\0{len(column)}\0".encode())

@@ -211,9 +211,10 @@ class MetadataFolder(Source):
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
         self.name, self.place = plain_name(folder), str(folder)
         places = {"": folder} if (folder / METADATA).is_file() else _split_folders(folder)
+        named = options.get("files")
+        inner = {**options, "files": None if named is None else [name for name in named if name != FILE]}
         self._tables = {
-            split: DelimitedTable(path / METADATA, options, files=[FILE_NAME]).checked()
-            for split, path in places.items()
+            split: DelimitedTable(path / METADATA, inner, files=[FILE_NAME]).checked() for split, path in places.items()
         }
         first = next(iter(self._tables.values()))
         self._columns = first.schema().columns

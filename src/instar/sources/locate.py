@@ -10,19 +10,26 @@ from instar.sources.base import Source, sources
 from instar.sources.paths import as_path, existing, reading
 
 
-def locate(given: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
+def locate(
+    given: Any, *, target: Sequence[str] = (), allow_outside: bool = False, files: Sequence[str] | None = None
+) -> Source:
     """Open what was given: a path, a list of files, ``example:NAME``, a frame, arrays; a Source is given back.
 
     Parameters
     ----------
     target: the names that a person gave as targets; an IDX source takes its labels' file from here.
     allow_outside: whether a table may name files outside its own folder.
+    files: the columns whose cells name files, as a model knows them; where it is not said, the source looks at cells.
 
     Raises SourceError where it does not exist, is empty, cannot be read, or no source reads such a thing.
     """
     if isinstance(given, Source):
         return given
-    options = {"target": tuple(target), "allow_outside": allow_outside}
+    options = {
+        "target": tuple(target),
+        "allow_outside": allow_outside,
+        "files": None if files is None else tuple(files),
+    }
     for source in sorted(sources.values(), key=lambda source: -source.precedence):
         if source.recognizes(given, options):
             return source.open(given, options)

@@ -16,7 +16,8 @@ def match(source: Source, inputs: Sequence[str]) -> Source:
     is more than one choice, or nothing to choose, the source is given back as it is.
     """
     schema = source.schema()
-    missing = [name for name in inputs if name not in schema.columns]
+    columns = frozenset(schema.columns)
+    missing = [name for name in inputs if name not in columns]
     spare = [name for name in schema.nameless if name not in inputs]
     if len(missing) != 1 or len(spare) != 1:
         return source

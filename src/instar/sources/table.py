@@ -38,12 +38,14 @@ _BYTES_OF_A_CELL = 16
 class TableSource(Source):
     """What all tables in files share: their name, and columns of files.
 
-    ``files`` are columns that name files for certain; others are found in a sample.
+    ``files`` are columns that name files for certain, and so are those of the option ``files``; where that is not
+    given, others are found in a sample.
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any], files: Sequence[str] = ()) -> None:
         self.path, self.place, self.name = path, str(path), plain_name(path)
-        self._files = frozenset(files)
+        named = options.get("files")
+        self._files, self._others_are_none = frozenset(files).union(named or ()), named is not None
         self._references = References(path.parent, bool(options.get("allow_outside")))
 
     @classmethod
@@ -82,15 +84,18 @@ class TableSource(Source):
         digest = hashlib.blake2b(stamp(self.path).encode(), digest_size=16)
         if self._file_columns:
             for _, frame in self.frames(sorted(self._file_columns)):
-                for cell in (cell for series in frame for cell in series if cell):
+                for cell in (cell for series in frame if series.dtype == pl.String for cell in series if cell):
                     path = self._references.folder / cell
                     digest.update(stamp(path).encode() if path.is_file() else f"{cell}\0".encode())
         return digest.hexdigest()
 
     @cached_property
     def _file_columns(self) -> frozenset[str]:
+        files = self._files.intersection(self.schema().columns)
+        if self._others_are_none:
+            return files
         sample = self.sample_frame(_ROWS_TO_LOOK_FOR_FILES)
-        return self._files | {series.name for series in sample if self._references.named_by(series)}
+        return files | {series.name for series in sample if self._references.named_by(series)}
 
     def _columns(self, frame: pl.DataFrame, start: int | None) -> dict[str, Column]:
         """The columns of a frame that begins at row ``start``, or of a sample."""
@@ -100,7 +105,7 @@ class TableSource(Source):
 
         return {
             series.name: self._references.column(series, locate)
-            if series.name in self._file_columns
+            if series.name in self._file_columns and series.dtype in (pl.String, pl.Null)
             else series_column(series, self.place)
             for series in frame
         }
