@@ -181,6 +181,9 @@ def test_a_folder_with_something_else_in_it_is_refused_untouched(instar: Here) -
         (("data.csv", "--target", "answer", "--exclude", "first,second"), 3),
         (("data.csv", "--target", "answer", "--exclude", "first", "--exclude", "second"), 3),
         (("data.csv", "--target", "answer", "--time-order", "answer"), 3),
+        (("data.csv", "--target", "answer", "--split", "first"), 3),
+        (("data.csv", "--target", "answer", "--split", "answer"), 2),
+        (("data.csv", "--target", "answer", "--set", "exam_of=nowhere"), 5),
         (("data.csv", "--target", "answer", "--target", "answer"), 2),
     ],
 )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from instar.errors import ColumnError, DataError
+from instar.errors import ColumnError, DataError, UsageError
 from instar.recognition import Roles
+from instar.sources import Source
 from instar.split import (
     TEST,
     TRAINING,
@@ -24,6 +25,7 @@ from instar.split import (
     row_keys,
     split,
 )
+from instar.split.record import unreadable
 from instar.store import Store, StoredColumn
 
 
@@ -78,28 +80,34 @@ def divide(
     roles: Roles,
     settings: SplitSettings,
     *,
-    place: str,
+    source: Source,
     recorded: Record | None = None,
 ) -> Division:
     """Leave out what cannot be used, and split the rest, as it was ``recorded`` where it was split before.
 
+    ``source`` is what the store was read from; ``roles`` are as `as_recorded` gives them.
     Raises DataError where nothing is left, ColumnError where a column cannot serve its role.
     """
     rows, notes = usable_rows(store, inputs, roles.targets)
+    place = source.place
     if not len(rows):
         raise DataError(
             f"No row has both an answer ({', '.join(roles.targets)}) and something to learn from",
             where=place,
             remedy="Look at the columns with an editor, or name another --target",
         )
-    keys = row_keys({name: store.column(name).digests[rows] for name in inputs})
+    told_apart_by = roles.keys or inputs
+    keys = row_keys({name: store.column(name).digests[rows] for name in told_apart_by})
     strata = _strata(store.column(roles.targets[0]), rows)
     groups = None if roles.group is None else store.column(roles.group).digests[rows]
     order = None if roles.time_order is None else _order(store.column(roles.time_order), rows, place)
-    given = None if roles.given_split is None else _given(store.column(roles.given_split), rows)
-    exam = exam_for(len(rows), given=given is not None, ordered=order is not None)
-    if settings.test_share == 0 and given is None:
+    given = None if roles.given_split is None else _given(store.column(roles.given_split), rows, source)
+    if recorded is not None:
+        exam = Exam.SEPARATE if examines(recorded) else Exam.NONE
+    elif settings.test_share == 0 and given is None:
         exam = Exam.NONE
+    else:
+        exam = exam_for(len(rows), given=given is not None, ordered=order is not None)
     parts, record = np.full(len(rows), TRAINING, np.uint8), None
     if exam is not Exam.FOLDS:
         if exam is Exam.NONE:
@@ -107,8 +115,58 @@ def divide(
         divided = split(
             keys, strata=strata, groups=groups, order=order, given=given, recorded=recorded, settings=settings
         )
-        parts, record, notes = divided.parts, divided.record, (*notes, *divided.notes)
+        if settings.exam_of is not None:
+            notes = (*notes, f"The rows are divided as they were for the model in {settings.exam_of}.")
+        parts, notes = divided.parts, (*notes, *divided.notes)
+        by = {role: getattr(roles, role) for role in _ROLES}
+        record = divided.record.with_content(keys=list(told_apart_by), by=by)
     return Division(rows, keys, strata, groups, exam, parts, record, notes, settings)
+
+
+# What rows may be divided by, beside their content.
+_ROLES = {"group": "--group", "time_order": "--time-order", "given_split": "--split"}
+
+
+def examines(record: Record) -> bool:
+    """Whether the split of ``record`` sets rows apart as an exam."""
+    _, by = _columns_of(record)
+    return record.shares[0] > 0 or by["given_split"] is not None
+
+
+def as_recorded(roles: Roles, record: Record, settings: SplitSettings) -> Roles:
+    """``roles``, with rows told apart and divided by the columns of an earlier split.
+
+    Raises UsageError where a person asks for something else, ModelError where the record cannot be read.
+    """
+    keys, by = _columns_of(record)
+    for role, flag in _ROLES.items():
+        asked, was = getattr(roles, role), by[role]
+        if asked is not None and asked != was:
+            raise UsageError(
+                f"The exam of {settings.exam_of} was {f'divided by {was!r}' if was else f'made without {flag}'},"
+                f" and now {asked!r} is to divide the rows",
+                remedy=f"Leave out {flag}, or the setting exam_of",
+            )
+    if settings.exam_of is not None:
+        asked_shares = {name: share for name, share in settings.changed().items() if name.endswith("_share")}
+        for name, share in asked_shares.items():
+            if share != record.content[name]:
+                raise UsageError(
+                    f"The exam of {settings.exam_of} was made with {name}={record.content[name]}, and not {share}",
+                    remedy=f"Leave out {name}, or the setting exam_of",
+                )
+    return replace(roles, keys=keys, group=by["group"], time_order=by["time_order"], given_split=by["given_split"])
+
+
+def _columns_of(record: Record) -> tuple[tuple[str, ...], dict[str, str | None]]:
+    """The columns by which a record tells rows apart, and those by role. Raises ModelError."""
+    keys, by = record.content.get("keys"), record.content.get("by")
+    if not isinstance(keys, list) or not keys or not isinstance(by, dict):
+        raise unreadable()
+    roles = {role: by.get(role) for role in _ROLES}
+    if not all(isinstance(name, str) for name in (*keys, *filter(None, roles.values()))):
+        raise unreadable()
+    return tuple(keys), roles
 
 
 def usable_rows(store: Store, inputs: tuple[str, ...], targets: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -145,10 +203,18 @@ def _order(column: StoredColumn, rows: np.ndarray, place: str) -> np.ndarray:
     return np.where(column.present[rows], column.values[rows], np.nan)
 
 
-def _given(column: StoredColumn, rows: np.ndarray) -> np.ndarray:
-    values, places = np.unique(column.values[rows], return_inverse=True)
-    parts = given_parts(column.texts.get(int(value), "") for value in values)
-    return np.where(column.present[rows], parts[places], TRAINING).astype(np.uint8)
+def _given(column: StoredColumn, rows: np.ndarray, source: Source) -> np.ndarray:
+    """What the column says of each row. Raises ColumnError, which names the first row where it says another word."""
+    present = rows[column.present[rows]]
+    values, first, places = np.unique(column.values[present], return_index=True, return_inverse=True)
+    earliest = np.argsort(first)
+    # A column of numbers has no texts, and its numbers are no words for a part.
+    words = [column.texts.get(value, f"{value:g}") for value in values[earliest].tolist()]
+    said = np.empty(len(values), np.uint8)
+    said[earliest] = given_parts(words, lambda number: source.locate_row(int(present[first[earliest[number]]])))
+    parts = np.full(len(column.present), TRAINING, np.uint8)
+    parts[present] = said[places]
+    return parts[rows]
 
 
-__all__ = ["TEST", "TRAINING", "VALIDATION", "Division", "Exam", "divide"]
+__all__ = ["TEST", "TRAINING", "VALIDATION", "Division", "Exam", "as_recorded", "divide", "examines"]

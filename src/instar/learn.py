@@ -14,19 +14,19 @@ from typing import Any
 from instar.batches import Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
-from instar.division import TRAINING, VALIDATION, Division, divide
-from instar.errors import ColumnError, InterruptionError
+from instar.division import TRAINING, VALIDATION, Division, as_recorded, divide, examines
+from instar.errors import ColumnError, InterruptionError, ModelError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
 from instar.findings import constant_columns, giveaways, look
-from instar.model import Model, load
+from instar.model import Model, check_columns, load
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, read_report, report_on, write_report
-from instar.run import Request, Run
+from instar.run import Request, Run, exam_of
 from instar.sources import Source
 from instar.sources.locate import locate
-from instar.split import SplitSettings
+from instar.split import Record, SplitSettings
 from instar.store import Store, StorePlan
 from instar.trial import Material
 
@@ -68,7 +68,9 @@ def train(
     The same call again goes on where it was interrupted; a finished one gives its model. Raises an
     `instar.InstarError`: DataError, SettingError, FolderError, DivergenceError.
     """
-    return learn(source, {"target": target, "out": None if out is None else os.fspath(out), **settings})[0]
+    given = {"target": target, "out": out, **settings}
+    given = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in given.items()}
+    return learn(source, given)[0]
 
 
 def learn(
@@ -90,8 +92,10 @@ def learn(
         return result_of(run)
     run.check_writable()
 
-    recognition = recognize_columns(located, settings)
-    store = read(located, recognition, should_stop, request.fingerprint)
+    splitting = settings.group(SplitSettings)
+    frozen = run.frozen() or borrowed(splitting, located)
+    recognition = recognize_columns(located, settings, frozen if splitting.exam_of else None)
+    store = read(located, recognition, should_stop)
     if recorded is not None and not untouched:
         run.refuse_changed_data(recorded, "content", store.content_digest)
         if run.finished:
@@ -100,9 +104,9 @@ def learn(
         store,
         recognition.inputs,
         recognition.roles,
-        settings.group(SplitSettings),
-        place=located.place,
-        recorded=run.frozen(),
+        splitting,
+        source=located,
+        recorded=frozen,
     )
     if recorded is not None:
         run.refuse_changed_data(recorded, "order", division.order_digest)
@@ -134,12 +138,28 @@ def learn(
     return model, report
 
 
-def recognize_columns(source: Source, settings: Configuration) -> Recognition:
-    """Every column's kind, from a sample of the whole source."""
+def borrowed(settings: SplitSettings, source: Source) -> Record | None:
+    """The record of the split of the model whose exam is asked for, if it is. Raises ModelError, ColumnError."""
+    if settings.exam_of is None:
+        return None
+    record = exam_of(Path(settings.exam_of))
+    if not examines(record):
+        raise ModelError(
+            "The model was not examined on rows set apart",
+            where=settings.exam_of,
+            remedy="Leave out the setting exam_of, or name another model",
+        )
+    check_columns(source, record.content["keys"], f"The exam of {settings.exam_of} tells rows apart by")
+    return record
+
+
+def recognize_columns(source: Source, settings: Configuration, frozen: Record | None) -> Recognition:
+    """Every column's kind, from a sample of the whole source; ``frozen``: another model's split to go by, if any."""
+    roles = roles_of(source, settings)
     return recognize(
         source.sample(SAMPLED_ROWS),
         source.schema(),
-        roles_of(source, settings),
+        roles if frozen is None else as_recorded(roles, frozen, settings.group(SplitSettings)),
         place=source.place,
         overrides=settings.overrides,
         settings=settings.groups,
@@ -222,13 +242,13 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
             where=source.place,
             remedy=f"Name it with --target; the columns are: {', '.join(schema.columns)}",
         )
-    return Roles(targets, split.group, split.time_order, schema.given_split, asked.exclude)
+    return Roles(targets, split.group, split.time_order, split.split or schema.given_split, asked.exclude)
 
 
-def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool], fingerprint: str) -> Store:
-    """The store of the source, whose ``fingerprint`` was taken already; read now if it was not before."""
+def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool]) -> Store:
+    """The store of the source, read now if it was not before."""
     plan = StorePlan(recognition.plans)
-    found = Store.find(source, plan, fingerprint)
+    found = Store.find(source, plan)
     if found is not None:
         return found
     started = time.monotonic()
@@ -241,7 +261,7 @@ def read(source: Source, recognition: Recognition, should_stop: Callable[[], boo
             said = time.monotonic()
             logger.info("Reading: %s%s rows", f"{rows:,}", "" if total is None else f" of {total:,}")
 
-    store = Store.build(source, plan, report, fingerprint)
+    store = Store.build(source, plan, report)
     logger.debug("Read %s rows in %.1f s.", f"{len(store):,}", time.monotonic() - started)
     return store
 

@@ -18,18 +18,22 @@ LEAST_CONFIDENCE = 0.3
 
 @dataclass(frozen=True)
 class Roles:
-    """What a person, or the source itself, says that columns are for."""
+    """What a person, or the source itself, says that columns are for.
+
+    ``keys``: the columns by whose content rows are told apart, where an earlier split says so; else the inputs.
+    """
 
     targets: tuple[str, ...]
     group: str | None = None
     time_order: str | None = None
     given_split: str | None = None
     exclude: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Columns that are read whether they are learned from or not."""
-        return tuple(name for name in (*self.targets, *self.others, self.time_order) if name is not None)
+        return tuple(name for name in (*self.targets, *self.others, self.time_order, *self.keys) if name is not None)
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -38,13 +42,22 @@ class Roles:
 
     def check(self, columns: Sequence[str], place: str) -> None:
         """Raises ColumnError, which lists the columns, for a name that the source does not have."""
-        for name in (*self.targets, self.group, self.time_order, *self.exclude):
-            if name is not None and name not in columns:
+        for name in (*self.needed, *self.exclude):
+            if name not in columns:
                 raise no_column(name, columns, place)
         if len(set(self.targets)) != len(self.targets):
             raise UsageError("A target is named twice", remedy="Name each --target once")
         for name in {*self.targets} & {*self.exclude}:
             raise UsageError(f"The column {name!r} is both target and excluded", remedy="Take it out of one of the two")
+        if self.given_split in self.targets:
+            raise UsageError(
+                f"The column {self.given_split!r} is both target and split", remedy="Name another --target"
+            )
+        if self.given_split is not None and self.time_order is not None:
+            raise UsageError(
+                f"Rows are divided as {self.given_split!r} says, or by time, and not by both",
+                remedy="Leave out --time-order or --split",
+            )
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,8 @@ def recognize(
             raise no_column(name, schema.columns, place)
     certain = {**(schema.kinds or {}), **overrides}
     dropped = dict.fromkeys(roles.exclude, "you excluded it")
+    if schema.given_split not in (None, roles.given_split):
+        dropped[schema.given_split] = f"it says a split, and {roles.given_split!r} is to say it"
     aside = {*roles.targets, *roles.others}
     candidates = [name for name in schema.columns if name not in aside and name not in dropped]
     chosen = {*overrides, roles.time_order}
@@ -85,13 +100,12 @@ def recognize(
         if name in dropped and name not in roles.needed:
             continue
         is_target = name in roles.targets
-        kind_name, confidence = _most_likely(sample.columns[name], certain.get(name), target=is_target)
-        if name in candidates and name not in chosen:
-            if name in unfit:
-                dropped[name] = unfit[name]
-                continue
-            if confidence < LEAST_CONFIDENCE:
-                dropped[name] = "no kind of content was recognized in it"
+        # A split is said in words, as the answers of a choice are.
+        answers = is_target or name == roles.given_split
+        kind_name, confidence = _most_likely(sample.columns[name], certain.get(name), target=answers)
+        if name in candidates and name not in chosen and (name in unfit or confidence < LEAST_CONFIDENCE):
+            dropped[name] = unfit.get(name, "no kind of content was recognized in it")
+            if name not in roles.needed:
                 continue
         kind = kinds[kind_name]
         if is_target and not kind.can_be_target:
@@ -101,7 +115,7 @@ def recognize(
                 remedy="Choose another --target, or say its kind with --kind " + f"{name}=KIND",
             )
         plans[name] = ColumnPlan(kind_name, kind.survey(sample.columns[name], settings[kind.settings]))
-    inputs = tuple(name for name in candidates if name in plans)
+    inputs = tuple(name for name in candidates if name in plans and name not in dropped)
     if not inputs:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise ColumnError(

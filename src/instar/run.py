@@ -18,9 +18,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from instar.errors import FolderError
+from instar.errors import FolderError, ModelError
 from instar.files import locked, refusal, write_atomically, write_json
-from instar.folder import is_model
+from instar.folder import is_model, read_declaration
 from instar.split import Record
 
 RUN, LOG, SPLIT = "run.json", "metrics.jsonl", "split.safetensors"
@@ -173,6 +173,19 @@ class Run:
 
     def _kept(self, name: str) -> Path:
         return self.results / f"{name}.safetensors"
+
+
+def exam_of(folder: Path) -> Record:
+    """The record by which the examples of the model in ``folder`` were divided. Raises ModelError, FolderError."""
+    read_declaration(folder)  # refuses what is no model
+    record = Run(folder).frozen()
+    if record is None:
+        raise ModelError(
+            "The model has no record of how its examples were divided; one that is examined by folds keeps none",
+            where=str(folder),
+            remedy="Leave out the setting exam_of, or name a model that was examined on rows set apart",
+        )
+    return record
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:

@@ -24,6 +24,10 @@ class SplitSettings(Settings):
         None, "column whose equal values stay on one side of the split (a patient, a house)", common=True
     )
     time_order: str | None = setting(None, "column by which the latest rows become the exam", common=True)
+    split: str | None = setting(None, "column that says train, validation or test of each row", common=True)
+    exam_of: str | None = setting(
+        None, "folder of a model: the rows that examined it examine this one too, whatever rows came since"
+    )
     folds: int = setting(5, "folds that examine tables of fewer than 1,000 rows", minimum=2, maximum=50)
 
     def __post_init__(self) -> None:

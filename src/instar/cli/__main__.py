@@ -1,0 +1,7 @@
+"""``python -m instar.cli``."""
+
+import sys
+
+from instar.cli import main
+
+sys.exit(main())

@@ -1,0 +1,92 @@
+"""What is done with a model: ``evaluate``, ``predict``, ``inspect``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from instar.cli.output import json_option, plain, print_json
+from instar.cli.root import cli, outside_option
+
+
+@cli.command(short_help="Measure a model on other examples with answers.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("source")
+@click.option("--target", multiple=True, metavar="FILE", help="The file of labels, where SOURCE is an IDX file.")
+@outside_option
+@json_option
+def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: bool, as_json: bool) -> None:
+    """Measure MODEL on SOURCE, which holds the right answers too."""
+    from instar.model import load
+
+    report = load(model).evaluate(source, target=target, allow_outside=allow_outside)
+    if as_json:
+        print_json(report.to_json())
+        return
+    for line in report.summary():
+        click.echo(line)
+
+
+@cli.command(short_help="Answer for new examples: labels, probabilities, intervals.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE_OR_FILES...")
+@click.option("--coverage", type=float, help="Share of truths that low to high shall hold; 0.9 if not said.")
+@click.option("--probabilities", is_flag=True, help="A column per class as well.")
+@click.option("--json", "style", flag_value="json", help="One JSON document.")
+@click.option("--json-lines", "style", flag_value="json-lines", help="One JSON object a line.")
+@click.option("--csv", "style", flag_value="csv", help="Comma-separated values.")
+@outside_option
+def predict(
+    model: Path,
+    sources: Sequence[str],
+    coverage: float | None,
+    probabilities: bool,
+    style: str | None,
+    allow_outside: bool,
+) -> None:
+    """Answer for every example of a source, or for every file named."""
+    import polars as pl
+
+    from instar.model import load
+
+    loaded = load(model)
+    given: Any = list(sources) if len(sources) > 1 else sources[0]
+    predictions = loaded.answer(loaded.open(given, allow_outside=allow_outside))
+    frame = pl.DataFrame(
+        loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
+    )
+    problems = predictions.problems
+    for problem in problems[:20]:
+        click.echo(problem, err=True)
+    if len(problems) > 20:
+        click.echo(f"... and {len(problems) - 20} more values that could not be read", err=True)
+    if style == "json":
+        print_json(frame.to_dicts())
+    elif style == "json-lines":
+        for row in frame.iter_rows(named=True):
+            click.echo(json.dumps(plain(row), ensure_ascii=False, allow_nan=False))
+    elif style == "csv" or not sys.stdout.isatty():
+        click.echo(frame.write_csv(), nl=False)
+    else:
+        with pl.Config(tbl_rows=50, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
+            click.echo(str(frame))
+
+
+@cli.command(short_help="What a model is, without building it.")
+@click.argument("model", type=click.Path(path_type=Path))
+@json_option
+def inspect(model: Path, as_json: bool) -> None:
+    """Show what a model folder declares: inputs, targets, network, claims. Nothing is built and nothing runs."""
+    from instar.folder import read_declaration, summarize
+
+    declaration = read_declaration(model)
+    if as_json:
+        print_json(declaration)
+        return
+    for line in summarize(declaration, model):
+        click.echo(line)
