@@ -95,7 +95,7 @@ def learn(
     splitting = settings.group(SplitSettings)
     frozen = run.frozen() or borrowed(splitting, located)
     recognition = recognize_columns(located, settings, frozen if splitting.exam_of else None)
-    store = read(located, recognition, should_stop)
+    store = read(located, recognition, should_stop, request.fingerprint)
     if recorded is not None and not untouched:
         run.refuse_changed_data(recorded, "content", store.content_digest)
         if run.finished:
@@ -245,10 +245,10 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
     return Roles(targets, split.group, split.time_order, split.split or schema.given_split, asked.exclude)
 
 
-def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool]) -> Store:
-    """The store of the source, read now if it was not before."""
+def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool], fingerprint: str) -> Store:
+    """The store of the source, whose ``fingerprint`` was taken already; read now if it was not before."""
     plan = StorePlan(recognition.plans)
-    found = Store.find(source, plan)
+    found = Store.find(source, plan, fingerprint)
     if found is not None:
         return found
     started = time.monotonic()
@@ -261,7 +261,7 @@ def read(source: Source, recognition: Recognition, should_stop: Callable[[], boo
             said = time.monotonic()
             logger.info("Reading: %s%s rows", f"{rows:,}", "" if total is None else f" of {total:,}")
 
-    store = Store.build(source, plan, report)
+    store = Store.build(source, plan, report, fingerprint)
     logger.debug("Read %s rows in %.1f s.", f"{len(store):,}", time.monotonic() - started)
     return store
 
