@@ -17,12 +17,25 @@ Messages are complete sentences without a traceback; ``str(error)`` is what the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else text + "."
+
+
+# Control characters, line and paragraph separators, marks that turn the direction of text, and halves of characters.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text in one line, with every character that would command a terminal written as its escape.
+
+    Names of columns, labels and paths come from strangers: a color, a moved cursor or a forged line must not.
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class InstarError(Exception):
@@ -42,7 +55,7 @@ class InstarError(Exception):
         sentences = [_sentence(f"{where}: {what}" if where else what)]
         if remedy:
             sentences.append(_sentence(remedy))
-        super().__init__(" ".join(sentences))
+        super().__init__(printable(" ".join(sentences)))
 
 
 class UsageError(InstarError):

@@ -9,12 +9,15 @@ kept by hand.
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from instar.errors import InstarError, UsageError, did_you_mean
+from instar.errors import InstarError, UsageError, did_you_mean, printable
+
+logger = logging.getLogger("instar")
 
 PLUGIN_GROUP = "instar.plugins"
 
@@ -55,9 +58,8 @@ class Registry(Mapping[str, Entry]):
         try:
             return self._entries[name]
         except KeyError:
-            raise UsageError(
-                f"There is no {self.noun} called {name!r}", remedy=did_you_mean(name, self._entries)
-            ) from None
+            remedy = ". ".join([*filter(None, load_plugins().values()), did_you_mean(name, self._entries)])
+            raise UsageError(f"There is no {self.noun} called {name!r}", remedy=remedy) from None
 
     def __contains__(self, name: object) -> bool:
         self._discover()
@@ -83,18 +85,26 @@ class Registry(Mapping[str, Entry]):
 
 
 _loaded_plugins: dict[str, str | None] = {}
+_point_of: dict[str, EntryPoint] = {}
 
 
 def load_plugins() -> dict[str, str | None]:
-    """Import the modules that plug-ins offer, once. Returns their names, each with its failure or None.
+    """Import the modules that plug-ins offer, once. Returns their names, each with a sentence of its failure or None.
 
-    A plug-in that fails to import does not take the rest of Instar down with it.
+    A plug-in that fails to import is named in a warning and does not take the rest of Instar down with it.
     """
     for point in entry_points(group=PLUGIN_GROUP):
-        if point.name not in _loaded_plugins:
-            try:
-                point.load()
-                _loaded_plugins[point.name] = None
-            except Exception as failure:
-                _loaded_plugins[point.name] = f"{type(failure).__name__}: {failure}"
+        owner, version = ("?", "") if point.dist is None else (point.dist.name, f" {point.dist.version}")
+        # Two distributions may use one name for different modules.
+        name = point.name if _point_of.setdefault(point.name, point) == point else f"{point.name} of {owner}"
+        if name in _loaded_plugins:
+            continue
+        _loaded_plugins[name] = None
+        try:
+            point.load()
+        except (Exception, SystemExit) as failure:  # whatever a stranger's module does when it is imported
+            reason = printable(f"{type(failure).__name__}: {failure}")
+            said = f"The plug-in {point.name!r} ({point.value}) of the distribution {owner}{version} cannot be used"
+            _loaded_plugins[name] = f"{said}: it failed to import ({reason})"
+            logger.warning("%s. Update it, or remove it with: pip uninstall %s", _loaded_plugins[name], owner)
     return dict(_loaded_plugins)

@@ -12,6 +12,8 @@ The settings of all builders share one flat space of names, so ``width`` is ``--
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
 import re
 import types
 import typing
@@ -20,6 +22,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from instar.errors import SettingError, did_you_mean
+
+# Digits of a refused value that a message shows; and what a whole number fits in everywhere it goes, JSON included.
+LONGEST_SHOWN, LARGEST_WHOLE = 60, 2**63 - 1
 
 Group = TypeVar("Group", bound="Settings")
 
@@ -46,12 +51,16 @@ class Setting:
         """``value`` as this setting's type. Raises SettingError where it cannot be."""
         try:
             value = _convert(value, self.type)
+        except OverflowError:
+            raise self._refusal(value, f"must be finite, and a whole number at most {LARGEST_WHOLE}") from None
         except (TypeError, ValueError):
             raise self._refusal(value, f"must be {describe(self.type)}") from None
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, bool) or not isinstance(number, int | float):
                 continue
-            if number != number or not (self.minimum is None or number >= self.minimum):
+            if not math.isfinite(number):
+                raise self._refusal(value, "must be a finite number")
+            if self.minimum is not None and number < self.minimum:
                 raise self._refusal(value, f"must be at least {self.minimum}")
             if self.maximum is not None and number > self.maximum:
                 raise self._refusal(value, f"must be at most {self.maximum}")
@@ -64,7 +73,9 @@ class Setting:
         return value
 
     def _refusal(self, value: Any, rule: str) -> SettingError:
-        return SettingError(f"Setting {self.name!r} {rule}, and is {value!r}", remedy=f"It means: {self.meaning}")
+        shown = repr(value)
+        shown = shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "..."
+        return SettingError(f"Setting {self.name!r} {rule}, and is {shown}", remedy=f"It means: {self.meaning}")
 
 
 def setting(
@@ -172,6 +183,8 @@ def describe(kind: Any) -> str:
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
+# Words for "nothing said", where a setting need not say anything.
+NOTHING = frozenset({"none", "auto"})
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 
 
@@ -179,13 +192,15 @@ def _convert(value: Any, kind: Any) -> Any:
     """``value``, possibly as text, as ``kind``. Raises ValueError or TypeError."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        if value is None or (isinstance(value, str) and value.lower() in {"none", "auto"}):
+        if value is None or (isinstance(value, str) and value.strip().lower() in NOTHING):
             if type(None) in arguments:
                 return None
             raise ValueError(value)
         return _convert(value, next(part for part in arguments if part is not type(None)))
     if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = () if value.strip().lower() in NOTHING else value.split(",")
+        parts = value
         if not isinstance(parts, Iterable):
             parts = (parts,)
         return tuple(_convert(part.strip() if isinstance(part, str) else part, arguments[0]) for part in parts)
@@ -201,8 +216,8 @@ def _convert(value: Any, kind: Any) -> Any:
 
 
 def _truth(value: Any) -> bool:
-    if isinstance(value, str) and value.lower() in _YES | _NO:
-        return value.lower() in _YES
+    if isinstance(value, str) and value.strip().lower() in _YES | _NO:
+        return value.strip().lower() in _YES
     if isinstance(value, bool):
         return value
     raise ValueError(value)
@@ -211,7 +226,15 @@ def _truth(value: Any) -> bool:
 def _whole(value: Any) -> int:
     if isinstance(value, bool):
         raise TypeError(value)
-    number = float(value)
-    if number != int(number):
-        raise ValueError(value)
-    return int(value) if not isinstance(value, str) else int(number)
+    try:
+        number = int(value) if isinstance(value, str) else operator.index(value)
+    except (TypeError, ValueError):
+        fraction = float(value)
+        if not math.isfinite(fraction):
+            raise OverflowError(value) from None
+        if not fraction.is_integer():
+            raise ValueError(value) from None
+        number = int(fraction)
+    if abs(number) > LARGEST_WHOLE:
+        raise OverflowError(value)
+    return number
