@@ -194,3 +194,21 @@ def test_a_record_from_a_stranger_is_checked(content: dict[str, Any]) -> None:
     spoiled = record.with_content(**content) if content else Record({}, record.arrays)
     with pytest.raises(ModelError, match="record of the split"):
         divided(table, spoiled, exam_of="the first")
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "inputs"),
+    [
+        ("digits", "category", "image"),
+        ("iris", "category", "number"),
+        ("wine", "category", "number"),
+        ("breast_cancer", "category", "number"),
+        ("diabetes", "number", "number"),
+        ("xor", "category", "number"),
+    ],
+)
+def test_the_kinds_of_example_sets_are_recognized_like_those_of_any_other(name: str, target: str, inputs: str) -> None:
+    found = recognize_columns(locate(f"example:{name}"), Configuration.of({}), None)
+    assert {found.plans[each].kind for each in found.roles.targets} == {target}
+    assert {found.plans[each].kind for each in found.inputs} == {inputs}
+    assert not found.dropped

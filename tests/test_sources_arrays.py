@@ -274,7 +274,6 @@ def test_examples(name):
     schema = source.schema()
     columns = whole(source)
     assert schema.target in columns
-    assert set(schema.kinds) == set(schema.columns)
     assert all(len(column) == schema.rows for column in columns.values())
     assert source.name == name
 

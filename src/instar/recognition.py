@@ -87,7 +87,6 @@ def recognize(
     for name in overrides:
         if name not in schema.columns:
             raise no_column(name, schema.columns, place)
-    certain = {**(schema.kinds or {}), **overrides}
     dropped = dict.fromkeys(roles.exclude, "you excluded it")
     if schema.given_split not in (None, roles.given_split):
         dropped[schema.given_split] = f"it says a split, and {roles.given_split!r} is to say it"
@@ -102,7 +101,7 @@ def recognize(
         is_target = name in roles.targets
         # A split is said in words, as the answers of a choice are.
         answers = is_target or name == roles.given_split
-        kind_name, confidence = _most_likely(sample.columns[name], certain.get(name), target=answers)
+        kind_name, confidence = _most_likely(sample.columns[name], overrides.get(name), target=answers)
         if name in candidates and name not in chosen and (name in unfit or confidence < LEAST_CONFIDENCE):
             dropped[name] = unfit.get(name, "no kind of content was recognized in it")
             if name not in roles.needed:

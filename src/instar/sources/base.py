@@ -110,7 +110,6 @@ class Schema:
     rows: how many records there are, where that is known without reading them.
     target: the column that the source itself says is the answer (a folder per class, an example set), if any.
     given_split: the column whose cells say ``train``, ``validation`` or ``test``, if the source has one.
-    kinds: kinds that the source is certain of, by column, for example of an example set.
     nameless: columns whose names the source made up, because what was given has none (``file``, ``input``);
         `instar.sources.matching.match` gives them the name that a model expects.
     """
@@ -119,7 +118,6 @@ class Schema:
     rows: int | None = None
     target: str | None = None
     given_split: str | None = None
-    kinds: Mapping[str, str] | None = None
     nameless: tuple[str, ...] = ()
 
 

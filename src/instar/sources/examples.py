@@ -21,20 +21,19 @@ Columns = dict[str, Column]
 
 @dataclass(frozen=True)
 class Example:
-    """An example set: what it is in a line, the column to learn, the kinds of its columns, and how to load them."""
+    """An example set: what it is in a line, the column to learn, and how to load it."""
 
     meaning: str
     target: str
     load: Callable[[], Columns]
-    kinds: Mapping[str, str]
 
 
 EXAMPLES: dict[str, Example] = {}
 
 
-def _example(name: str, meaning: str, target: str, **kinds: str) -> Callable[[Callable[[], Columns]], None]:
+def _example(name: str, meaning: str, target: str) -> Callable[[Callable[[], Columns]], None]:
     def enter(load: Callable[[], Columns]) -> None:
-        EXAMPLES[name] = Example(meaning, target, load, kinds)
+        EXAMPLES[name] = Example(meaning, target, load)
 
     return enter
 
@@ -55,7 +54,7 @@ def _names(loaded: Any) -> pl.Series:
     return pl.Series([str(name) for name in loaded.target_names[loaded.target]])
 
 
-@_example("digits", "1,797 handwritten digits of 8 x 8 pixels", "digit", image="image", digit="category")
+@_example("digits", "1,797 handwritten digits of 8 x 8 pixels", "digit")
 def _digits() -> Columns:
     from sklearn.datasets import load_digits
 
@@ -65,7 +64,7 @@ def _digits() -> Columns:
     return {"image": images, "digit": pl.Series([str(digit) for digit in loaded.target])}
 
 
-@_example("iris", "150 irises of three species, four measures of each", "species", species="category")
+@_example("iris", "150 irises of three species, four measures of each", "species")
 def _iris() -> Columns:
     from sklearn.datasets import load_iris
 
@@ -73,7 +72,7 @@ def _iris() -> Columns:
     return _table(loaded, "species", _names(loaded))
 
 
-@_example("wine", "178 wines of three cultivars, 13 chemical measures of each", "cultivar", cultivar="category")
+@_example("wine", "178 wines of three cultivars, 13 chemical measures of each", "cultivar")
 def _wine() -> Columns:
     from sklearn.datasets import load_wine
 
@@ -81,7 +80,7 @@ def _wine() -> Columns:
     return _table(loaded, "cultivar", _names(loaded))
 
 
-@_example("breast_cancer", "569 tumors, 30 measures of each", "diagnosis", diagnosis="category")
+@_example("breast_cancer", "569 tumors, 30 measures of each", "diagnosis")
 def _breast_cancer() -> Columns:
     from sklearn.datasets import load_breast_cancer
 
@@ -89,7 +88,7 @@ def _breast_cancer() -> Columns:
     return _table(loaded, "diagnosis", _names(loaded))
 
 
-@_example("diabetes", "442 patients, and how their diabetes progressed in a year", "progression", progression="number")
+@_example("diabetes", "442 patients, and how their diabetes progressed in a year", "progression")
 def _diabetes() -> Columns:
     from sklearn.datasets import load_diabetes
 
@@ -97,7 +96,7 @@ def _diabetes() -> Columns:
     return _table(loaded, "progression", pl.Series(loaded.target))
 
 
-@_example("xor", "2,000 points in four noisy clusters: are the signs of x and y alike?", "signs", signs="category")
+@_example("xor", "2,000 points in four noisy clusters: are the signs of x and y alike?", "signs")
 def _xor() -> Columns:
     generator = np.random.default_rng(1958)
     corners = generator.choice([-1.0, 1.0], size=(2000, 2))
@@ -124,9 +123,8 @@ class ExampleSource(MemorySource):
             raise SourceError(f"There is no example set called {name!r}", remedy=did_you_mean(name, EXAMPLES))
         example = EXAMPLES[name]
         columns = {column: _named(column, values) for column, values in example.load().items()}
-        kinds = {column: example.kinds.get(column, "number") for column in columns}
         rows = len(next(iter(columns.values())))
-        schema = Schema(tuple(columns), rows=rows, target=example.target, kinds=kinds)
+        schema = Schema(tuple(columns), rows=rows, target=example.target)
         return cls(name, PREFIX + name, columns, schema)
 
 

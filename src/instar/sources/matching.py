@@ -41,9 +41,8 @@ class _Renamed(Source):
 
     def schema(self) -> Schema:
         schema = self._source.schema()
-        kinds = {self._name(name): kind for name, kind in (schema.kinds or {}).items()}
         columns = tuple(self._name(name) for name in schema.columns)
-        return replace(schema, columns=columns, nameless=(), kinds=kinds or None)
+        return replace(schema, columns=columns, nameless=())
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         names = check_columns(columns, self.schema())
