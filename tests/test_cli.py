@@ -438,7 +438,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(instar: Here) -> None:
     assert not [name for name in instar.left() if name.endswith(".part")]
 
 
-HEAVY = ("torch", "polars", "numpy", "sklearn", "pandas", "matplotlib", "PIL")
+HEAVY = ("torch", "polars", "numpy", "sklearn", "pandas", "PIL")
 
 
 def imports(*arguments: str, folder: Path) -> set[str]:
