@@ -325,7 +325,7 @@ def test_another_form_of_column_is_refused(column):
         IMAGE.read(column, PLAN)
 
 
-def test_grids_are_normalised_and_absent_pictures_are_the_mean():
+def test_grids_are_normalized_and_absent_pictures_are_the_mean():
     pictures = np.random.default_rng(0).integers(100, 200, (40, 12, 12, 3), dtype=np.uint8)
     field, arrays = fit(pictures)
     grid = field.prepare(arrays)["grid"]

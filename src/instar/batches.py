@@ -111,7 +111,7 @@ class Examples:
     def take(self, rows: np.ndarray) -> Batch:
         """The prepared rows (int64), in the order asked for; nothing is augmented."""
         rows = np.asarray(rows, np.int64)
-        # In the order of the rows neighbours share pages of the mapped files, which are then read once.
+        # In the order of the rows neighbors share pages of the mapped files, which are then read once.
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         names = dict.fromkeys(field.name for field in (*self.inputs, *self.targets))
@@ -215,7 +215,7 @@ class Batches:
     """The batches of every epoch over ``rows``, in an order that comes from (seed, epoch) alone.
 
     ``steps`` batches of ``size`` rows make an epoch; the last is smaller, and where it would hold a single row, which
-    has no variance for a normalisation to use, that row joins the batch before it. ``augment`` varies inputs, with
+    has no variance for a normalization to use, that row joins the batch before it. ``augment`` varies inputs, with
     draws from (seed, epoch, step) alone.
     """
 

@@ -1,4 +1,4 @@
-"""Kinds of content, one file each: how it is recognised, read, fitted, prepared, decoded and shown."""
+"""Kinds of content, one file each: how it is recognized, read, fitted, prepared, decoded and shown."""
 
 from instar.fields.base import Arrays, Field, Kind, Problem, kinds
 

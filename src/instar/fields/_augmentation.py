@@ -49,7 +49,7 @@ class Augmentation:
         return cls(**{each.name: content[each.name] for each in fields(cls)})
 
     def __call__(self, grid: Tensor, present: Tensor, generator: Generator) -> Tensor:
-        """A varied copy of ``grid`` (B, channels, height, width), normalised; what is not ``present`` stays 0."""
+        """A varied copy of ``grid`` (B, channels, height, width), normalized; what is not ``present`` stays 0."""
         import torch
 
         if self == Augmentation():

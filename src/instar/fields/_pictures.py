@@ -22,7 +22,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -50,7 +50,7 @@ def header(content: bytes, maximum_pixels: int) -> Image.Image:
 
 
 def decode(content: bytes, height: int, width: int, channels: int, maximum_pixels: int) -> np.ndarray:
-    """uint8 (height, width, channels): 1 channel is grey, 3 are colours, 4 colours and alpha. Raises PictureError.
+    """uint8 (height, width, channels): 1 channel is gray, 3 are colors, 4 colors and alpha. Raises PictureError.
 
     The whole picture is squeezed into its place, so that nothing at its edges is lost; it is turned upright first if
     a camera noted how it was held. Without an alpha channel, transparent places become white.
@@ -58,8 +58,8 @@ def decode(content: bytes, height: int, width: int, channels: int, maximum_pixel
     image = header(content, maximum_pixels)
     turn = _turn(image)
     size = (height, width) if _swaps(turn) else (width, height)
-    grey = channels == 1 and image.mode in ("RGB", "YCbCr")
-    image.draft("L" if grey else image.mode, size)  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that does
+    gray = channels == 1 and image.mode in ("RGB", "YCbCr")
+    image.draft("L" if gray else image.mode, size)  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that does
     image.load()
     image = _as_mode(image, _MODES[channels])
     if image.size != size:
@@ -75,9 +75,9 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if _swaps(_turn(image)) else (width, height)
 
 
-def is_grey(image: Image.Image) -> bool:
-    """Whether the header says that there are no colours."""
-    return image.mode in _GREY_MODES
+def is_gray(image: Image.Image) -> bool:
+    """Whether the header says that there are no colors."""
+    return image.mode in _GRAY_MODES
 
 
 def has_alpha(image: Image.Image) -> bool:
@@ -86,13 +86,13 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def channels_in_use(content: bytes, maximum_pixels: int) -> int:
-    """1, 3 or 4: what a picture really needs, transparent and coloured places looked for in its content."""
+    """1, 3 or 4: what a picture really needs, transparent and colored places looked for in its content."""
     image = header(content, maximum_pixels)
     image.draft(image.mode, (64, 64))
     image.load()
     if has_alpha(image) and np.asarray(image.convert("RGBA").getchannel("A")).min() < 255:
         return 4
-    if is_grey(image):
+    if is_gray(image):
         return 1
     red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")), -1, 0)
     return 1 if np.array_equal(red, green) and np.array_equal(green, blue) else 3
@@ -151,7 +151,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 or 32 bits, or fractions, as bytes: whole numbers have 16 bits, fractions lie from 0 to 1."""
+    """Gray values of 16 or 32 bits, or fractions, as bytes: whole numbers have 16 bits, fractions lie from 0 to 1."""
     values = np.asarray(image).astype(np.float64)
     fractions = image.mode == "F" and values.max(initial=0.0) <= 1.0
     factor = 255.0 if fractions else 1.0 if image.mode == "F" else 1 / 257

@@ -1,4 +1,4 @@
-"""Pictures: files in any format that Pillow reads, or arrays; bytes in the store, normalised grids for networks."""
+"""Pictures: files in any format that Pillow reads, or arrays; bytes in the store, normalized grids for networks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from instar.settings import Settings, setting
 from instar.shapes import Grid, Picture, Text, View
 from instar.sources import Column, FileColumn, FileReference
 
-# Headers looked at for the size, and pictures decoded to see whether they have colours and transparent places.
+# Headers looked at for the size, and pictures decoded to see whether they have colors and transparent places.
 HEADERS, PROBES = 128, 32
 # Pictures of every chunk that the channels' mean and spread are taken from.
 MEASURED_PICTURES = 64
@@ -52,7 +52,7 @@ class ImageSettings(Settings):
     flip: str = setting(
         "auto",
         "mirroring of training pictures; auto is horizontal for colored ones of 32 pixels and more, because digits, "
-        "letters and scans, which are grey or small, have a right way round",
+        "letters and scans, which are gray or small, have a right way round",
         choices=("auto", "none", "horizontal", "both"),
     )
     crop: float = setting(
@@ -112,7 +112,7 @@ class ImageField(Field):
 
     def describe(self) -> str:
         height, width = self.shape.extent
-        colors = {1: "grey", 3: "colored", 4: "colored and transparent"}.get(self.shape.channels)
+        colors = {1: "gray", 3: "colored", 4: "colored and transparent"}.get(self.shape.channels)
         return f"pictures of {width} x {height} pixels, {colors or f'{self.shape.channels} channels'}"
 
     def state(self) -> State:

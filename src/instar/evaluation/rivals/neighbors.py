@@ -22,6 +22,6 @@ def neighbors(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
     kind = KNeighborsClassifier if isinstance(answer, Choice) else KNeighborsRegressor
-    # The choice among them is made with three quarters of the rows, which have to be enough for the most neighbours.
+    # The choice among them is made with three quarters of the rows, which have to be enough for the most neighbors.
     counts = [count for count in (1, 5, 20) if count <= 0.7 * len(inputs)] or [1]
     return [kind(n_neighbors=count, weights="distance", n_jobs=-1) for count in counts]
