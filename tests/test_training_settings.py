@@ -42,6 +42,15 @@ def test_nothing_is_left_open(rows: int) -> None:
         assert not SCHEDULES[schedule].sized or settings.patience >= settings.epochs
 
 
+def test_a_rate_for_large_batches_falls_with_the_root_of_a_smaller_one_unless_somebody_set_it() -> None:
+    recipe = {"rate": 0.003, "rate_batch": 256}
+    assert resolve({"batch": 64}, recipe, 100_000).rate == pytest.approx(0.0015)
+    assert resolve({"batch": 1024}, recipe, 100_000).rate == 0.003
+    assert resolve({"batch": 64, "rate": 0.003}, recipe, 100_000).rate == 0.003
+    resolved = resolve({"batch": 64}, recipe, 100_000)
+    assert resolve({"batch": 64, "rate": resolved.rate, "rate_batch": resolved.rate_batch}, {}, 100_000) == resolved
+
+
 def test_the_batch_grows_with_the_rows() -> None:
     assert [default_batch(rows) for rows in (1, 1500, 8_000, 36_000, 10**7)] == [32, 32, 128, 512, 1024]
 

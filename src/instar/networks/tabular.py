@@ -70,7 +70,7 @@ class TabM(Body):
     idea="many multilayer perceptrons in one that share their weights, over numbers embedded by bins",
     shapes=(Vector,),
     settings=TabMSettings,
-    recipe={"optimizer": "adamw", "rate": 3e-3, "weight_decay": 3e-4},
+    recipe={"optimizer": "adamw", "rate": 3e-3, "rate_batch": 256, "weight_decay": 3e-4},
 )
 def tabm(shape: Vector, settings: TabMSettings) -> Body:
     return TabM(shape, settings)

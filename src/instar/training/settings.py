@@ -29,6 +29,12 @@ class TrainingSettings(Settings):
     )
     optimizer: str = setting("adamw", "the rule that turns gradients into steps", choices=tuple(OPTIMIZERS))
     rate: float | None = setting(None, "the learning rate, the size of a step", minimum=0.0, maximum=1e6, common=True)
+    rate_batch: int | None = setting(
+        None,
+        "the batch that the rate suits; for smaller ones it falls with the square root of their share of it",
+        minimum=1,
+        source="Malladi, Lyu, Panigrahi & Arora 2022",
+    )
     schedule: str = setting("plateau", "how the rate decays", choices=tuple(SCHEDULES), source="see instar.training")
     warmup: int = setting(0, "steps over which the rate rises from zero", minimum=0, source="Goyal et al. 2017")
     momentum: float = setting(
@@ -68,7 +74,7 @@ class TrainingSettings(Settings):
 
 
 # What suits one optimizer says nothing about another.
-_OF_THE_OPTIMIZER = ("rate", "momentum", "nesterov", "weight_decay", "warmup", "clip")
+_OF_THE_OPTIMIZER = ("rate", "rate_batch", "momentum", "nesterov", "weight_decay", "warmup", "clip")
 
 # Training is measured in steps where settings are chosen: a small table needs more epochs than a large one.
 _LONGEST, _SIZED, _WAITING = 60_000, 15_000, 1_000
@@ -91,6 +97,8 @@ def resolve(given: Mapping[str, Any], recipe: Mapping[str, Any], rows: int) -> T
     default = {**recipe}
     if "optimizer" in own and own["optimizer"] != default.get("optimizer"):
         default = {name: value for name, value in default.items() if name not in _OF_THE_OPTIMIZER}
+    if "rate" in own:
+        default.pop("rate_batch", None)
     settings = build((TrainingSettings,), {**default, **own})[TrainingSettings]
     assert isinstance(settings, TrainingSettings)
     return _complete(settings, rows)
@@ -107,12 +115,16 @@ def _complete(settings: TrainingSettings, rows: int) -> TrainingSettings:
         epochs = settings.epochs or _between(_LONGEST / steps, 60, 500)
     # A rate that falls towards the last epoch gains most in the end: stopping before would throw that away.
     patience = settings.patience or (epochs if sized else _between(_WAITING / steps, 12, 40))
+    rate = optimizer.rate if settings.rate is None else settings.rate
+    if settings.rate_batch is not None:
+        rate *= math.sqrt(min(1.0, batch / settings.rate_batch))
     return replace(
         settings,
         batch=batch,
         epochs=epochs,
         patience=patience,
-        rate=optimizer.rate if settings.rate is None else settings.rate,
+        rate=rate,
+        rate_batch=batch,
         weight_decay=optimizer.weight_decay if settings.weight_decay is None else settings.weight_decay,
     )
 
