@@ -79,6 +79,12 @@ def test_missing_and_unseen_classes_are_minus_one():
     assert field.prepare(read(pl.Series(["b", None, "c", "a"])))["target"].tolist() == [1, -1, -1, 0]
 
 
+def test_the_truth_tells_a_class_that_was_never_learned_from_none():
+    field = fit(pl.Series(["a", "b", "b"]), target=True)
+    assert field.truth(read(pl.Series(["b", None, "c", "a"]))).tolist() == [1, -1, -2, 0]
+    assert field.recounted([read(pl.Series(["b", None, "c", "b"]))]).answer.counts == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [(["a", "a"], "one class only, 'a'"), ([f"name {place}" for place in range(60)], "identifier")],

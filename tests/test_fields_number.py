@@ -199,3 +199,13 @@ def test_sniffing_tells_numbers_from_words_and_codes():
         pl.Series(["00501", "10001", "90210"])
     )
     assert NUMBER.sniff(pl.Series(["$5", "$1,000"])) > 0.8
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_the_truth_is_the_amount_as_it_was_read(scale):
+    """Learning needs it scaled, rounded to float32, and bounded; an examination does not."""
+    learned = np.random.default_rng(0).lognormal(size=300)
+    field, _ = fit(pl.Series(learned), target=True, target_scale=scale)
+    far = np.array([learned.min() / 1e6, 1e9 * learned.std(), 0.1, np.nan])
+    truth = field.truth(read(pl.Series(far).fill_nan(None)))
+    assert np.array_equal(truth[:, 0], far, equal_nan=True)

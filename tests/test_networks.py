@@ -278,6 +278,20 @@ def test_balanced_class_weights_weigh_each_class_the_same():
 
 
 @pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize("counts", [(0, 30, 10), (0, 40), (0, 0, 0)])
+def test_a_class_without_training_rows_is_unlikely_and_disturbs_no_other(counts, class_weights):
+    head = ChoiceHead(2, None, Choice(counts), HeadSettings(class_weights))
+    prior = head.answer(head(torch.zeros(1, 2)))[0]
+    assert prior.isfinite().all() and prior.sum().item() == pytest.approx(1) and (prior > 0).all()
+    if sum(counts):
+        assert prior[0] < 0.06
+        rows = torch.tensor([code for code, count in enumerate(counts) for _ in range(count)])
+        weights = torch.tensor(head.class_weights or [1.0] * len(counts))
+        assert weights[rows].mean().item() == pytest.approx(1), "a mean of 1 over the training rows"
+    assert head.constant_loss > 0
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
 def test_label_smoothing_spreads_the_target_while_training_only(class_weights):
     answer = Choice((5, 20, 5))
     plain, smooth = (ChoiceHead(2, None, answer, HeadSettings(class_weights, share)) for share in (0.0, 0.3))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from instar.batches import Examples
-from instar.fields import Arrays, Field
+from instar.fields import Field
 from instar.shapes import Amounts, Grid
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:
 def answers(
     network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
 ) -> dict[str, np.ndarray]:
-    """Answers for prepared inputs by target: probabilities (n, classes); amounts (n, width) in its own units."""
+    """Answers for prepared inputs by target: probabilities (n, classes) float32; amounts (n, width) in its own units,
+    float64."""
     import torch
 
     # What stands for no rows at all, so that there is always something to join.
-    collected = {each.name: [np.empty((0, width(each)))] for each in targets}
+    collected = {each.name: [in_own_units(each, np.empty((0, width(each)), np.float32))] for each in targets}
     device = next(iter(network.parameters())).device
     training = network.training
     network.eval()
@@ -42,8 +43,7 @@ def answers(
         for inputs in batches:
             given = network.answer({name: tensor.to(device) for name, tensor in inputs.items()})
             for each in targets:
-                values = given[each.name].cpu().numpy().astype(np.float64)
-                collected[each.name].append(in_own_units(each, values))
+                collected[each.name].append(in_own_units(each, given[each.name].cpu().numpy()))
     network.train(training)
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
@@ -55,15 +55,8 @@ def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[
 
 
 def truths_for(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The right answers for ``rows`` (int64) of a store, by target: codes (n,), -1 where missing or of no known class;
-    amounts (n, width), NaN where missing."""
-    return {each.name: true_values(each, examples.store.column(each.name).arrays(rows)) for each in examples.targets}
-
-
-def true_values(target: Field, arrays: Arrays) -> np.ndarray:
-    """What a target's arrays say, as `truths_for` gives it."""
-    values = target.prepare(arrays)["target"].numpy()
-    return in_own_units(target, values.astype(np.float64)) if isinstance(target.answer, Amounts) else values
+    """The right answers for ``rows`` (int64) of a store by target, as `Field.truth` gives them."""
+    return {each.name: each.truth(examples.store.column(each.name).arrays(rows)) for each in examples.targets}
 
 
 def in_own_units(target: Field, values: np.ndarray) -> np.ndarray:

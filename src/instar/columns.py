@@ -25,10 +25,22 @@ class Columns:
     targets: tuple[str, ...]
     settings: Mapping[type[Settings], Settings]
 
-    def fit(self, rows: np.ndarray) -> Fitted:
-        """Fields fitted on ``rows`` (int64, sorted) of the store, and on no others."""
+    def fit(self, rows: np.ndarray, *, labelled: np.ndarray | None = None) -> Fitted:
+        """Fields fitted on ``rows`` (int64, sorted) of the store, and on no others.
+
+        labelled: rows from which targets take which classes there are, so that what is fitted on parts of them has
+            the same classes in the same order; that a class exists is no secret of any row. How frequent the classes
+            are is still learned from ``rows``.
+        """
         inputs = tuple(self._fit(name, rows, target=False) for name in self.inputs)
-        return inputs, tuple(self._fit(name, rows, target=True) for name in self.targets)
+        return inputs, tuple(self._fit_target(name, rows, labelled) for name in self.targets)
+
+    def _fit_target(self, name: str, rows: np.ndarray, labelled: np.ndarray | None) -> Field:
+        if labelled is not None:
+            field = self._fit(name, labelled, target=True)
+            if field.classes is not None:
+                return field.recounted(self.store.column(name).chunks(rows))
+        return self._fit(name, rows, target=True)
 
     def _fit(self, name: str, rows: np.ndarray, *, target: bool) -> Field:
         column = self.store.column(name)

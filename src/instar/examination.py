@@ -12,7 +12,7 @@ from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.evaluation.conformal import sorted_residuals
 from instar.fields import Field
 from instar.run import Run
-from instar.shapes import Amounts, Choice
+from instar.shapes import Amounts
 from instar.trial import Material, Trial, conduct
 
 
@@ -97,12 +97,12 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
                 validation,
                 folder=run.folder,
                 stage=f"fold {number}",
+                fitted=material.columns.fit(training, labelled=division.rows),
                 seconds=limits.share(spent, stages),
                 should_stop=limits.should_stop,
             )
             given = trial.answer(examined)
-            aligned = [_aligned(given[one.name], one, all_) for one, all_ in zip(trial.targets, targets, strict=True)]
-            kept = {str(place): each for place, each in enumerate(aligned)}, asdict(trial.outcome)
+            kept = {str(place): given[each.name] for place, each in enumerate(targets)}, asdict(trial.outcome)
             run.keep(f"fold-{number}", *kept)
         arrays, content = kept
         rows.append(examined)
@@ -134,16 +134,6 @@ def _notes(stopped_by: str, notes: Sequence[str], who: str) -> list[str]:
     """What a person should know of a training's course."""
     cut = [f"{who} was ended by --time before the network had stopped to improve."] if stopped_by == "time" else []
     return [*cut, *notes]
-
-
-def _aligned(answers: np.ndarray, target: Field, whole: Field) -> np.ndarray:
-    """Answers of a fold in the classes of all rows: a class that the fold's training rows lack has probability 0."""
-    if not isinstance(target.answer, Choice):
-        return answers
-    places = {label: place for place, label in enumerate(whole.classes or ())}
-    aligned = np.zeros((len(answers), len(places)))
-    aligned[:, [places[label] for label in target.classes or ()]] = answers
-    return aligned
 
 
 def _residuals(

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from instar.answering import true_values
 from instar.batches import Examples
 from instar.configuration import Configuration
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
@@ -54,7 +53,8 @@ def compete(
     columns = material.columns
     if division.exam is Exam.FOLDS:
         pairs = [(np.union1d(training, validation), rows) for training, validation, rows in division.folds()]
-        views = [Examples(columns.store, *columns.fit(training)) for training, _, _ in division.folds()]
+        fitted = [columns.fit(training, labelled=division.rows) for training, _, _ in division.folds()]
+        views = [Examples(columns.store, *fields) for fields in fitted]
     else:
         pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
         views = [examined.trial.examples]
@@ -68,9 +68,9 @@ def compete(
         exams = [
             RivalExam(
                 learned,
-                true_values(target, column.arrays(learned_rows)),
+                target.truth(column.arrays(learned_rows)),
                 asked,
-                true_values(target, column.arrays(asked_rows)),
+                target.truth(column.arrays(asked_rows)),
             )
             for (learned, learned_rows), (asked, asked_rows) in flattened
         ]

@@ -47,7 +47,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class Grid:
-    """Numbers with neighbours along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``."""
+    """Numbers with neighbors along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``."""
 
     channels: int
     extent: tuple[int, ...]
@@ -63,7 +63,10 @@ Shape = Vector | Grid
 
 @dataclass(frozen=True)
 class Choice:
-    """One class out of ``classes``; ``counts`` are their numbers of training rows, for priors and class weights."""
+    """One class out of ``classes``; ``counts`` are their numbers of training rows, for priors and class weights.
+
+    A count is 0 where a class is known of other rows than those that are learned from.
+    """
 
     counts: tuple[int, ...]
 

@@ -64,14 +64,14 @@ def conduct(
     *,
     folder: Path,
     stage: str,
-    fitted: Fitted | None = None,
+    fitted: Fitted,
     epochs: int | None = None,
     seconds: float | None = None,
     should_stop: Callable[[], Any] = lambda: None,
 ) -> Trial:
-    """Fit, build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do.
+    """Build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do.
 
-    ``fitted``: the fields, where they have been fitted on the training rows before.
+    ``fitted``: the fields, fitted on the training rows.
     """
     import torch
 
@@ -79,10 +79,11 @@ def conduct(
     from instar.training.loop import train
     from instar.training.settings import resolve
 
-    inputs, targets = fitted or material.columns.fit(training)
+    inputs, targets = fitted
     examples = Examples(material.columns.store, inputs, targets)
     generator = np.random.default_rng(seed_for(material.seed, "sample"))
-    sample = np.sort(generator.choice(training, min(len(training), INITIALIZING_ROWS), replace=False))
+    most = min(len(training), INITIALIZING_ROWS, examples.block_rows)  # a picture is as large as thousands of numbers
+    sample = np.sort(generator.choice(training, most, replace=False))
     # Modules draw from torch's own generator, which whoever called us may be drawing from too.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))

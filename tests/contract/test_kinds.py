@@ -1,4 +1,4 @@
-"""Every registered kind goes through its whole life: recognised, surveyed, read, fitted, prepared, stored, shown."""
+"""Every registered kind goes through its whole life: recognized, surveyed, read, fitted, prepared, stored, shown."""
 
 from __future__ import annotations
 
@@ -167,6 +167,26 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
         assert list(decoded) == column
     else:
         assert np.allclose(decoded[:, 0], column, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, target in ROLES if target])
+def test_the_truth_is_what_was_read(name):
+    field, arrays = fit(kinds[name], True)
+    truth = field.truth(arrays)
+    if isinstance(field.answer, Choice):
+        assert truth.tolist() == field.prepare(arrays)["target"].tolist()
+        half = part(arrays, np.arange(0, 200, 2))
+        fewer = field.recounted([half])
+        codes = field.truth(half)
+        assert fewer.classes == field.classes
+        assert fewer.answer == Choice(tuple(np.bincount(codes[codes >= 0], minlength=len(field.classes)).tolist()))
+        none = field.recounted([])
+        again = kinds[name].restore("column", *none.state())
+        assert sum(again.answer.counts) == 0 and again.answer == none.answer and again.describe()
+    else:
+        assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
+        assert np.array_equal(truth[arrays.present], arrays.values[arrays.present].reshape(-1, field.answer.width))
+        assert np.isnan(truth[~arrays.present]).all()
 
 
 @pytest.mark.parametrize(("name", "target"), ROLES)

@@ -98,6 +98,18 @@ class Field(ABC):
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
 
+    def truth(self, arrays: Arrays) -> np.ndarray:
+        """The right answers as they were read, by which a head's are examined. Only of a target.
+
+        Codes (n,) int64, `instar.shapes.NO_ANSWER` where missing and `UNKNOWN_CLASS` where the class is none of
+        ``classes``; amounts (n, width) float64 in the column's units, NaN where missing.
+        """
+        raise TypeError(f"a field of kind {self.kind} is no target")
+
+    def recounted(self, chunks: Iterable[Arrays]) -> Field:
+        """The same classes with the counts of these rows, 0 where none has a class. Only of a target with classes."""
+        raise TypeError(f"a field of kind {self.kind} has no classes")
+
     @abstractmethod
     def show(self, arrays: Arrays, row: int) -> View:
         """One read value as a View, so that no page or report needs code per kind."""

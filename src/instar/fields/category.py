@@ -18,7 +18,7 @@ from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_v
 from instar.fields.digest import MISSING, as_floats, digest, parse_numbers, words
 from instar.fields.number import LEAST_SHARE, has_codes
 from instar.settings import Settings, setting
-from instar.shapes import Choice, Text, Vector
+from instar.shapes import NO_ANSWER, UNKNOWN_CLASS, Choice, Text, Vector
 from instar.sources import Column, FileColumn
 
 # Codes of an input that are no category's.
@@ -93,7 +93,7 @@ class ClassField(Field):
     """A category as a target.
 
     classes: the labels in their order (numbers and truth values by size, words by letter), in the type that they were
-        written in; ``digests``, uint64 (classes,), is what each is recognised by.
+        written in; ``digests``, uint64 (classes,), is what each is recognized by.
     """
 
     kind = "category"
@@ -112,9 +112,21 @@ class ClassField(Field):
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
 
+        # A class that was never learned teaches nothing, so it is as good as missing.
+        return {"target": torch.from_numpy(np.maximum(self.truth(arrays), NO_ANSWER))}
+
+    def truth(self, arrays: Arrays) -> np.ndarray:
         places = self._lookup(arrays.values)
-        places[~arrays.present] = -1
-        return {"target": torch.from_numpy(places)}
+        places[places < 0] = UNKNOWN_CLASS
+        places[~arrays.present] = NO_ANSWER
+        return places
+
+    def recounted(self, chunks: Iterable[Arrays]) -> ClassField:
+        counts = np.zeros(len(self.classes), np.int64)
+        for chunk in chunks:
+            codes = self.truth(chunk)
+            counts += np.bincount(codes[codes >= 0], minlength=len(counts))
+        return ClassField(self.name, self.classes, self.digests, counts.tolist())
 
     def decode(self, answers: np.ndarray) -> np.ndarray:
         """The likeliest labels (n,) of probabilities (n, classes)."""
@@ -126,7 +138,7 @@ class ClassField(Field):
 
     def describe(self) -> str:
         largest = max(range(len(self.classes)), key=lambda each: self.answer.counts[each])
-        share = self.answer.counts[largest] / sum(self.answer.counts)
+        share = self.answer.counts[largest] / max(1, sum(self.answer.counts))
         return f"{len(self.classes)} classes, the largest {quote(self.classes[largest])} with {share:.0%} of the rows"
 
     def state(self) -> State:
@@ -139,7 +151,7 @@ class ClassField(Field):
         expect(isinstance(classes, list) and 2 <= len(classes) <= MOST_CLASSES, "classes")
         expect(all(isinstance(each, bool | int | float | str) for each in classes), "classes")
         expect(isinstance(counts, list) and len(counts) == len(classes), "counts")
-        expect(all(type(count) is int and 0 < count < 1 << 62 for count in counts), "counts")
+        expect(all(type(count) is int and 0 <= count < 1 << 62 for count in counts), "counts")
         return cls(name, classes, _distinct(array(arrays, "digests", np.uint64, len(classes))), counts)
 
 

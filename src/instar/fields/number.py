@@ -168,6 +168,9 @@ class AmountField(Field):
             scaled = np.clip((values - self.center) / self.scale, -FARTHEST, FARTHEST)
         return {"target": torch.from_numpy(scaled.astype(np.float32))}
 
+    def truth(self, arrays: Arrays) -> np.ndarray:
+        return as_rows(arrays.values)
+
     def decode(self, answers: np.ndarray) -> np.ndarray:
         """Amounts (n, width) in the column's own units."""
         amounts = np.asarray(answers, np.float64) * self.scale + self.center

@@ -74,13 +74,17 @@ class ChoiceHead(Head):
         super().__init__()
         self.classes = answer.classes
         self.smoothing = settings.label_smoothing
-        counts, classes = [max(count, 1) for count in answer.counts], answer.classes
-        prior = [count / sum(counts) for count in counts]
+        counts, classes = answer.counts, answer.classes
         self.class_weights = None
         if settings.class_weights == "balanced":
             # Their mean over the training rows is 1, so that a batch's loss is divided by its rows and not its luck.
-            self.class_weights = [1 / (classes * share) for share in prior]
-            prior = [1 / classes] * classes
+            # A class without rows has no frequency, and an ordinary weight.
+            evenly = sum(counts) / max(1, classes - counts.count(0))
+            self.class_weights = [evenly / count if count else 1.0 for count in counts]
+        # A class without rows is as likely as if it had one: never impossible, since it is known to exist.
+        weights = self.class_weights or [1.0] * classes
+        expected = [max(count, 1) * weight for count, weight in zip(counts, weights, strict=True)]
+        prior = [share / sum(expected) for share in expected]
         self.constant_loss = -sum(share * math.log(share) for share in prior) or 1.0
         self.output = _output_layer(width, members, classes)
         with torch.no_grad():
