@@ -2,32 +2,162 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 import torch
 
 import instar
+from instar.columns import Columns
+from instar.errors import InterruptionError
+from instar.examination import Limits
+from instar.fields import kinds
+from instar.learn import learn
+from instar.run import Run
+from instar.store import ColumnPlan, Store, StorePlan
+from standins import MemorySource
 
-QUICK = {"epochs": 2, "rivals": False, "network": "linear"}
+QUICK: Mapping[str, Any] = {"epochs": 2, "rivals": False, "network": "linear"}
 
 
-def table(rows: int, seed: int = 0) -> dict[str, pl.Series]:
-    """Two numbers, and a class that follows from them."""
-    generator = np.random.default_rng(seed)
-    first, second = generator.normal(size=(2, rows))
+def table(rows: int, seed: int = 0) -> pl.DataFrame:
+    """Two numbers, and a class and an amount that follow from them."""
+    first, second = np.random.default_rng(seed).normal(size=(2, rows))
     answer = np.where(first + second > 0, "up", "down")
-    return {
-        "first": pl.Series("first", first),
-        "second": pl.Series("second", second),
-        "answer": pl.Series("answer", answer),
+    return pl.DataFrame({"first": first, "second": second, "answer": answer, "size": 3 * first - second + 100})
+
+
+def stopping_after(steps: int) -> Any:
+    asked = iter(range(10**9))
+    return lambda: next(asked) >= steps
+
+
+@pytest.mark.parametrize(("rows", "protocol", "examined"), [(1_050, "exam", 210), (120, "folds", 120), (19, "none", 0)])
+def test_the_number_of_rows_decides_how_a_network_is_examined(
+    rows: int, protocol: str, examined: int, tmp_path: Path
+) -> None:
+    source = table(rows)
+    model, report = learn(source, {**QUICK, "target": ["answer", "size"], "out": str(tmp_path / "run")})
+    assert report.protocol == protocol
+    assert [each.examined for each in report.targets] == [examined, examined]
+    assert all(bool(each.metrics) == (examined > 0) for each in report.targets)
+    kept = model.residuals["size"]
+    if protocol == "exam":
+        # The rows by which it was decided when to stop were not learned from, and leave the test as it is.
+        assert len(kept) == report.parts["validation"] == 105 and report.parts["test"] == 210
+    elif protocol == "folds":
+        assert len(kept) == rows and report.parts == {"in 5 folds": rows}
+    else:
+        assert set(report.parts) <= {"training", "validation"} and len(kept) == report.parts.get("validation", 0)
+    assert set(model.predict(source).columns) == {
+        "answer_prediction",
+        "answer_confidence",
+        "size_prediction",
+        "size_low",
+        "size_high",
     }
+
+
+def test_rows_of_a_class_that_only_the_exam_has_count_as_wrong(tmp_path: Path) -> None:
+    source = table(300).drop("size").with_columns(part=pl.Series(["train"] * 200 + ["validation"] * 40 + ["test"] * 60))
+    late = np.array(source["answer"].to_list(), object)
+    late[-15:] = "sideways"
+    known, report = learn(
+        source.with_columns(answer=pl.Series(late.tolist())),
+        {**QUICK, "epochs": 30, "rivals": True, "rival_time": "60s", "target": "answer", "split": "part"}
+        | {"out": str(tmp_path / "run")},
+    )
+    (result,) = report.targets
+    assert known.classes == ("down", "up"), "what only the exam knows is learned by nobody"
+    assert result.unknown == 15 and result.examined == 60
+    assert np.array(result.confusion).shape == (3, 2) and sum(result.confusion[2]) == 15
+    assert result.metrics["accuracy"].value <= 45 / 60
+    assert {each.truth for each in result.mistakes} >= {"sideways"}
+    scored = [each for each in result.rivals if each.metrics]
+    assert len(scored) > 3
+    assert all(each.metrics["accuracy"].value <= 45 / 60 for each in scored), "rivals are not let off either"
+    assert "15 examined rows have a class that no training row has; they count as wrong." in report.summary()
+
+    again = known.evaluate(source.with_columns(answer=pl.Series(late.tolist())).drop("part"))
+    assert again.metrics["accuracy"].rows == 300 and again.targets[0].unknown == 15
+
+
+def test_amounts_are_examined_by_the_values_in_the_table(tmp_path: Path) -> None:
+    """One amount is so far out that learning bounds it; the errors are those of the table all the same."""
+    source = table(1_050).drop("answer")
+    model = instar.train(source, "size", out=tmp_path / "run", **QUICK)
+    size = source["size"].to_numpy().copy()
+    size[7] = 1e12
+    answered = model.predict(source)["prediction"].to_numpy()
+    measured = model.evaluate(source.with_columns(size=size)).metrics
+    assert measured["mae"].value == pytest.approx(np.abs(size - answered).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("common", [["1", "2"], ["1"]])
+def test_every_fold_answers_all_classes_though_its_rows_lack_one(common: list[str], tmp_path: Path) -> None:
+    """One group has a class for itself: whoever is examined on it has not learned that class, and perhaps one only."""
+    group = np.arange(100) % 5
+    first = np.random.default_rng(0).normal(size=100)
+    answer = np.where(group == 2, "x", np.where(first > 0, common[0], common[-1]))
+    source = pl.DataFrame({"first": first, "second": -first * group, "answer": answer, "who": group.astype(str)})
+    model, report = learn(source, {**QUICK, "target": "answer", "group": "who", "out": str(tmp_path / "run")})
+    (result,) = report.targets
+    assert model.classes == (*common, "x"), "in the type of all labels, also where a fold sees whole numbers alone"
+    assert result.examined == 100 and result.unknown == 0
+    assert np.array(result.confusion).sum(axis=1)[-1] == 20 and result.confusion[-1][-1] == 0
+    assert result.metrics["log_loss"].value < 36, "no class is held for impossible"
+
+
+def test_classes_are_those_of_all_labelled_rows_and_counts_those_of_the_rows_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSTAR_CACHE", str(tmp_path))
+    source = MemorySource({"x": pl.Series([1.0, 2.0, 3.0, 4.0]), "y": pl.Series(["b", "b", "a", "c"])})
+    plans = {"x": ColumnPlan("number", {"width": None, "writing": {}}), "y": ColumnPlan("category", {})}
+    settings = {kinds[name].settings: kinds[name].settings() for name in ("number", "category")}
+    columns = Columns(Store.build(source, StorePlan(plans)), ("x",), ("y",), settings)
+    inputs, targets = columns.fit(np.array([0, 1]), labelled=np.array([0, 1, 2]))
+    assert targets[0].classes == ("a", "b") and targets[0].answer.counts == (0, 2)
+    assert inputs[0].center.tolist() == [1.5], "inputs are fitted on the rows that are learned from alone"
+    assert columns.fit(np.array([0, 2]))[1][0].classes == ("a", "b")
+
+
+def test_time_that_finished_folds_took_is_not_there_for_the_rest(tmp_path: Path) -> None:
+    given = {**QUICK, "target": "answer", "time": "1h", "out": str(tmp_path / "run")}
+    source = table(200).drop("size")
+    _, whole = learn(source, {**given, "out": str(tmp_path / "whole")})
+    run = Run(tmp_path / "run")
+    # A fold is two epochs of a few steps; the first is over then.
+    steps = 0
+    while run.kept("fold-1") is None:
+        steps += 1
+        with pytest.raises(InterruptionError):
+            learn(source, given, should_stop=stopping_after(4 * steps))
+    arrays, content = run.kept("fold-1")
+    assert content["stopped_by"] == "epochs" and content["seconds"] < 3600
+    run.keep("fold-1", arrays, {**content, "seconds": 3601.0})
+    _, report = learn(source, given)
+    cut = [note for note in report.notes if "--time" in note]
+    assert [note.split(" was")[0] for note in cut] == ["Fold 2", "Fold 3", "Fold 4", "Fold 5", "The last training"]
+    assert report.timings["training"] > 3600
+    assert report.targets[0].examined == 200, "what was cut short is examined all the same"
+    assert not any("--time" in note for note in whole.notes)
+
+
+def test_what_is_left_of_the_time_is_shared_by_the_stages_that_are_left() -> None:
+    assert Limits(10.0, bool).share() == 10
+    assert Limits(10.0, bool).share(4.0, 3) == 2
+    assert Limits(10.0, bool).share(11.0, 3) == 0
+    assert Limits(None, bool).share(11.0, 3) is None
 
 
 def test_learning_leaves_the_random_numbers_of_its_caller_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    instar.train(table(60), "answer", out=tmp_path / "run", **QUICK)
+    instar.train(table(60).drop("size"), "answer", out=tmp_path / "run", **QUICK)
     assert torch.equal(torch.rand(4), expected)
