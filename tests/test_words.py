@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import instar
+from instar.cli import main
+from instar.cli.root import Line
 from instar.configuration import all_settings
 from instar.errors import InstarError, SettingError, printable
 from instar.settings import Setting
@@ -88,3 +93,22 @@ def test_a_plug_in_that_fails_is_named_with_its_distribution_and_breaks_nothing(
         assert r"SystemExit: no \x1b[31mlicense" in said
         assert "'lenses' (other_lenses) of the distribution other-lenses 2.1" in said and "ZeroDivisionError" in said
     assert warning.count("cannot be used") == 2
+
+
+@given(st.text(), st.text())
+def test_a_log_line_is_one_line(message: str, name: str) -> None:
+    record = logging.LogRecord("instar", logging.INFO, "", 0, "%s: " + message.replace("%", ""), (name,), None)
+    assert Line().format(record) == printable(f"{name}: {message.replace('%', '')}")
+
+
+def test_what_a_model_declares_commands_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "x\x1b[31m\nforged line"
+    frame = pl.DataFrame({name: range(40), "y": ["a\x1b[2J", "b"] * 20})
+    model = instar.train(frame, "y", out=tmp_path / "model", rivals=False, epochs=1, kind=f"{name}=number")
+    assert main(["inspect", str(tmp_path / "model")]) == 0
+    frame.write_csv(tmp_path / "table.csv")
+    assert main(["evaluate", str(tmp_path / "model"), str(tmp_path / "table.csv")]) == 0
+    shown = capsys.readouterr()
+    assert r"x\x1b[31m\nforged line (number)" in shown.out
+    assert "\x1b" not in shown.out + shown.err
+    assert model.predict(frame)["prediction"][0] in ("a\x1b[2J", "b")  # data stay as they are

@@ -16,7 +16,8 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,17 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from instar.errors import ModelError
+from instar.errors import ColumnError, ModelError, printable
 from instar.files import write_atomically, write_json
 
 FORMAT = 1
 DECLARATION, TENSORS = "instar.json", "model.safetensors"
 
-# Far above what any network here needs, far below what would exhaust a laptop.
-MAXIMUM_DECLARATION_BYTES = 64 * 2**20
+# Far above what any network here needs, far below what would exhaust a laptop. A table of some 30,000 columns fits.
+MAXIMUM_DECLARATION_BYTES = 16 * 2**20
 MAXIMUM_DEPTH = 100
 MAXIMUM_HEADER_BYTES = 16 * 2**20
-MAXIMUM_TENSORS = 100_000
+MAXIMUM_TENSORS = 200_000
 MAXIMUM_AXES = 16
 MAXIMUM_TENSOR_FILE_BYTES = 4 * 2**30
 
@@ -49,6 +50,8 @@ TYPE_NAMES = {
     "uint8": "U8",
     "bool": "BOOL",
 }
+# The share of these bounds that columns may take before there is a network, and a tensor's entry beside its name.
+SHARE_OF_COLUMNS, BYTES_OF_AN_ENTRY = 0.9, 100
 _BYTES = {name: np.dtype(numpy).itemsize for numpy, name in TYPE_NAMES.items()}
 
 
@@ -91,6 +94,26 @@ def write_model(folder: Path, declaration: Mapping[str, Any], tensors: Mapping[s
     write_json(folder / DECLARATION, {"format": FORMAT, **declaration, "files": manifest})
 
 
+def check_columns_fit(columns: Sequence[Mapping[str, Any]], tensors: Iterable[str]) -> None:
+    """Raises ColumnError where a model that declares these ``columns``, with these tensors, could not be loaded again.
+
+    To be asked before anything is trained.
+    """
+    names = list(tensors)
+    taken = {
+        "tensors": (len(names), MAXIMUM_TENSORS),
+        "bytes of tensors' names": (sum(map(len, names)) + BYTES_OF_AN_ENTRY * len(names), MAXIMUM_HEADER_BYTES),
+        "bytes of declaration": (len(json.dumps(columns, indent=2).encode()), MAXIMUM_DECLARATION_BYTES),
+    }
+    for what, (needed, most) in taken.items():
+        if needed > SHARE_OF_COLUMNS * most:
+            raise ColumnError(
+                f"A model of {len(columns):,} columns such as these needs {needed:,} {what}, and could not be loaded "
+                f"again: at most {most:,} are read",
+                remedy="Leave columns out with --exclude, or join rare categories into one",
+            )
+
+
 def is_model(folder: Path) -> bool:
     return (folder / DECLARATION).is_file()
 
@@ -121,7 +144,14 @@ def read_declaration(folder: Path) -> dict[str, Any]:
     return content
 
 
+def check_regular(path: Path) -> None:
+    """Raises ModelError for a pipe or a device, which may never end."""
+    if path.exists() and not path.is_file():
+        raise damaged(path, "it is no regular file")
+
+
 def _read_json(path: Path) -> dict[str, Any]:
+    check_regular(path)
     try:
         if path.stat().st_size > MAXIMUM_DECLARATION_BYTES:
             raise damaged(path, f"it is larger than {MAXIMUM_DECLARATION_BYTES} bytes")
@@ -154,6 +184,7 @@ def damaged(path: Path, reason: str) -> ModelError:
 def read_headers(folder: Path) -> dict[str, TensorHeader]:
     """What ``model.safetensors`` declares, nothing of it allocated. Raises ModelError."""
     path = folder / TENSORS
+    check_regular(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
@@ -185,6 +216,14 @@ def read_headers(folder: Path) -> dict[str, TensorHeader]:
     return headers
 
 
+def _part(name: str) -> str:
+    """The prefix under which a tensor is read: ``network/``, or ``fields/NAME/`` and ``residuals/NAME/``."""
+    cut = name.find("/") + 1
+    if name[:cut] in ("fields/", "residuals/"):
+        cut = name.find("/", cut) + 1
+    return name[:cut]
+
+
 class TensorFile:
     """``model.safetensors``, found to be unchanged and well formed; read a part at a time. Raises ModelError."""
 
@@ -192,27 +231,37 @@ class TensorFile:
         self.path = folder / TENSORS
         self.headers = read_headers(folder)
         self._unread = set(self.headers)
+        # Sorted once into parts: there are as many as columns, and each would have to look through all the others.
+        self._parts: dict[str, dict[str, TensorHeader]] = {}
+        for name, header in self.headers.items():
+            self._parts.setdefault(_part(name), {})[name.removeprefix(_part(name))] = header
         manifest = declaration.get("files")
         entry = manifest.get(TENSORS) if isinstance(manifest, dict) else None
         if not isinstance(entry, dict) or entry.get("sha256") != file_hash(self.path):
             raise damaged(self.path, "its hash is another")
+        with self._understood():
+            self._stream = safe_open(self.path, framework="numpy")
 
     def read(self, prefix: str, expected: Mapping[str, TensorHeader]) -> dict[str, np.ndarray]:
         """The tensors whose names start with ``prefix``, after they are found to be exactly those ``expected``.
 
         ``expected`` and the result go by names without the prefix.
         """
-        present = {name.removeprefix(prefix): each for name, each in self.headers.items() if name.startswith(prefix)}
+        present = self._parts.get(prefix, {})
         if present != dict(expected):
             names = sorted(set(present) ^ set(expected)) or sorted(n for n in present if present[n] != expected[n])
             raise damaged(self.path, f"the tensor {prefix + names[0]!r} is not as {DECLARATION} declares it")
-        try:
-            with safe_open(self.path, framework="numpy") as stream:
-                found = {name: stream.get_tensor(prefix + name) for name in present}
-        except Exception as failure:  # safetensors raises its own class for what its header check refuses
-            raise damaged(self.path, str(failure)) from failure
+        with self._understood():
+            found = {name: self._stream.get_tensor(prefix + name) for name in present}
         self._unread -= {prefix + name for name in found}
         return found
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as failure:  # safetensors raises its own class for what its header check refuses
+            raise damaged(self.path, str(failure)) from failure
 
     def check_read(self) -> None:
         """Raises ModelError where the file holds more than was asked for."""
@@ -222,6 +271,7 @@ class TensorFile:
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, as hex digits. Raises ModelError."""
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -251,4 +301,4 @@ def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
     lines.append(
         f"Weights: {count:,} numbers in {len(headers):,} tensors, {declaration['files'][TENSORS]['bytes']:,} bytes"
     )
-    return lines
+    return [printable(line) for line in lines]

@@ -20,7 +20,7 @@ from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
 from instar.findings import constant_columns, giveaways, look
-from instar.model import Model, check_columns, load
+from instar.model import Model, check_columns, check_loadable, load
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, read_report, report_on, write_report
 from instar.run import Request, Run, exam_of
@@ -180,6 +180,7 @@ def prepare(
     columns = Columns(store, varying, recognition.roles.targets, settings.groups)
     training = division.part(TRAINING)
     fitted = columns.fit(training)
+    check_loadable([*fitted[0], *fitted[1]], recognition.plans)
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
     network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training))
     logger.info("Network: %s", network.why)

@@ -24,6 +24,7 @@ from instar.folder import (
     TYPE_NAMES,
     TensorFile,
     TensorHeader,
+    check_columns_fit,
     damaged,
     field_prefix,
     read_declaration,
@@ -262,17 +263,10 @@ class Model:
 
         tensors = {f"network/{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()}
         tensors |= {residuals_prefix(name) + "sorted": value for name, value in self.residuals.items()}
-        declared: dict[str, list[dict[str, Any]]] = {"inputs": [], "targets": []}
+        declared = {}
         for role, fitted in (("inputs", self.inputs), ("targets", self.targets)):
-            for each in fitted:
-                state, arrays = each.state()
-                tensors |= {field_prefix(each.name) + key: value for key, value in arrays.items()}
-                headers = {key: TensorHeader.of(value) for key, value in arrays.items()}
-                shapes = {key: {"type": header.type, "shape": header.shape} for key, header in headers.items()}
-                plan = self.plans[each.name]
-                declared[role].append(
-                    {"name": each.name, "kind": plan.kind, "plan": dict(plan.plan), "state": state, "arrays": shapes}
-                )
+            declared[role], arrays = _declare(fitted, self.plans)
+            tensors |= arrays
         declaration = {
             "instar": VERSION,
             "torch": torch.__version__,
@@ -301,6 +295,28 @@ class Model:
         )
         head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
         return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
+
+
+def _declare(
+    fitted: Iterable[Field], plans: Mapping[str, ColumnPlan]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Fields as the declaration has them, and their arrays by the names of tensors."""
+    declared, tensors = [], {}
+    for each in fitted:
+        state, arrays = each.state()
+        tensors.update({field_prefix(each.name) + key: value for key, value in arrays.items()})
+        headers = {key: TensorHeader.of(value) for key, value in arrays.items()}
+        shapes = {key: {"type": header.type, "shape": header.shape} for key, header in headers.items()}
+        plan = plans[each.name]
+        declared.append(
+            {"name": each.name, "kind": plan.kind, "plan": dict(plan.plan), "state": state, "arrays": shapes}
+        )
+    return declared, tensors
+
+
+def check_loadable(fitted: Iterable[Field], plans: Mapping[str, ColumnPlan]) -> None:
+    """Raises ColumnError where a model of these fields would be too large to be loaded again."""
+    check_columns_fit(*_declare(fitted, plans))
 
 
 def load(folder: str | Path) -> Model:

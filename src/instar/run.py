@@ -96,7 +96,7 @@ class Run:
         path = self.folder / RUN
         if not self.folder.is_dir():
             return None
-        if not path.exists():
+        if not path.is_file():
             others = [item.name for item in self.folder.iterdir() if not item.name.startswith(".")]
             if others:
                 raise FolderError(

@@ -11,7 +11,7 @@ import click
 
 from instar.cli import learning, listing, using  # noqa: F401 - they enter their commands
 from instar.cli.root import cli
-from instar.errors import InstarError
+from instar.errors import InstarError, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,5 +39,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {printable(message)}", err=True)
     return code

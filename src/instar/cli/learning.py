@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from instar.cli.output import json_option, print_json
+from instar.cli.output import json_option, print_json, print_lines
 from instar.cli.root import cli
 from instar.errors import InterruptionError, SettingError, UsageError
 
@@ -73,10 +73,9 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
     if as_json:
         print_json({"model": folder, **report.to_json()})
         return
-    for line in report.summary():
-        click.echo(line)
-    click.echo(f"\nModel:   {folder}\nReport:  {Path(folder) / 'report.html'}")
-    click.echo(f"Use it:  instar predict {folder} SOURCE_OR_FILES")
+    print_lines(report.summary())
+    print_lines(["", f"Model:   {folder}", f"Report:  {Path(folder) / 'report.html'}"])
+    print_lines([f"Use it:  instar predict {folder} SOURCE_OR_FILES"])
 
 
 def _watch(console: Console) -> Callable[[Path], Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+
+from instar.errors import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -29,6 +31,12 @@ def print_json(content: Any) -> None:
     click.echo(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Lines for a person: names in them come from strangers and must not command the terminal."""
+    for line in lines:
+        click.echo(printable(line), err=err)
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
@@ -42,5 +50,5 @@ def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold", no_wrap=name == "name")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(printable(str(value)) for value in row.values()))
     Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)

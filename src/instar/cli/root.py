@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from instar.errors import UsageError, did_you_mean
+from instar.errors import UsageError, did_you_mean, printable
 
 
 class Commands(click.Group):
@@ -18,6 +18,13 @@ class Commands(click.Group):
         if args and self.get_command(ctx, args[0]) is None:
             raise UsageError(f"There is no command {args[0]!r}", remedy=did_you_mean(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
+
+
+class Line(logging.Formatter):
+    """A message in one line that commands no terminal, whatever names are in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(record.getMessage())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,7 +41,7 @@ def cli(quiet: int, verbose: int, debug: bool) -> None:
         max(-2, min(verbose, 1) - quiet), logging.DEBUG
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(Line())
     logger = logging.getLogger("instar")
     logger.handlers = [handler]
     logger.propagate = False

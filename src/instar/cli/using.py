@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from instar.cli.output import json_option, plain, print_json
+from instar.cli.output import json_option, plain, print_json, print_lines
 from instar.cli.root import cli, outside_option
 
 
@@ -28,8 +28,7 @@ def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: boo
     if as_json:
         print_json(report.to_json())
         return
-    for line in report.summary():
-        click.echo(line)
+    print_lines(report.summary())
 
 
 @cli.command(short_help="Answer for new examples: labels, probabilities, intervals.")
@@ -52,7 +51,7 @@ def predict(
     """Answer for every example of a source, or for every file named."""
     import polars as pl
 
-    from instar.model import load
+    from instar.model import SAID_PROBLEMS, load
 
     loaded = load(model)
     given: Any = list(sources) if len(sources) > 1 else sources[0]
@@ -60,11 +59,10 @@ def predict(
     frame = pl.DataFrame(
         loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
     )
-    problems = predictions.problems
-    for problem in problems[:20]:
-        click.echo(problem, err=True)
-    if len(problems) > 20:
-        click.echo(f"... and {len(problems) - 20} more values that could not be read", err=True)
+    said = predictions.problems[:SAID_PROBLEMS]
+    print_lines(said, err=True)
+    if predictions.problem_count > len(said):
+        click.echo(f"... and {predictions.problem_count - len(said):,} more values that could not be read", err=True)
     if style == "json":
         print_json(frame.to_dicts())
     elif style == "json-lines":
@@ -74,7 +72,7 @@ def predict(
         click.echo(frame.write_csv(), nl=False)
     else:
         with pl.Config(tbl_rows=50, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
-            click.echo(str(frame))
+            print_lines(str(frame).split("\n"))
 
 
 @cli.command(short_help="What a model is, without building it.")
@@ -88,5 +86,4 @@ def inspect(model: Path, as_json: bool) -> None:
     if as_json:
         print_json(declaration)
         return
-    for line in summarize(declaration, model):
-        click.echo(line)
+    print_lines(summarize(declaration, model))

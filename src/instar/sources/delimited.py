@@ -8,6 +8,7 @@ knows the line of what is wrong.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -161,7 +162,7 @@ def _column_names(cells: Sequence[str], where: str) -> tuple[str, ...]:
             "The header names no column", where=where, remedy="Write the columns' names in the first line"
         )
     names = [name or f"unnamed_{number}" for number, name in enumerate(names, 1)]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise SourceError(
             f"Several columns are called {twice[0]!r}",
