@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts
 from instar.trial import Material, Trial, conduct
+
+if TYPE_CHECKING:
+    from instar.training.loop import Outcome
 
 
 @dataclass(frozen=True)
@@ -87,28 +91,22 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
     answers: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
     lengths: list[int] = []
     notes: list[str] = []
-    spent, stages = 0.0, division.settings.folds + 1
+    spent, stages = 0.0, 2 * division.settings.folds + 1
     for number, (training, validation, examined) in enumerate(division.folds(), start=1):
         kept = run.kept(f"fold-{number}")
         if kept is None:
-            trial = conduct(
-                material,
-                training,
-                validation,
-                folder=run.folder,
-                stage=f"fold {number}",
-                fitted=material.columns.fit(training, labelled=division.rows),
-                seconds=limits.share(spent, stages),
-                should_stop=limits.should_stop,
-            )
-            given = trial.answer(examined)
-            kept = {str(place): given[each.name] for place, each in enumerate(targets)}, asdict(trial.outcome)
+            within = Limits(limits.share(spent, stages), limits.should_stop)
+            outcome, second = _fold(material, (training, validation), division.rows, number, run, within)
+            given = second.answer(examined)
+            seconds = outcome.seconds + second.outcome.seconds
+            content = {**asdict(outcome), "notes": [*outcome.notes, *second.outcome.notes], "seconds": seconds}
+            kept = {str(place): given[each.name] for place, each in enumerate(targets)}, content
             run.keep(f"fold-{number}", *kept)
         arrays, content = kept
         rows.append(examined)
         lengths.append(int(content["best_epoch"]))
         notes += _notes(content["stopped_by"], content["notes"], f"Fold {number}")
-        spent, stages = spent + content["seconds"], stages - 1
+        spent, stages = spent + content["seconds"], stages - 2
         for place, each in enumerate(targets):
             answers[each.name].append(arrays[str(place)])
     trial = conduct(
@@ -128,6 +126,40 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
     notes += _notes(trial.outcome.stopped_by, trial.outcome.notes, "The last training")
     seconds = spent + trial.outcome.seconds
     return Examined(trial, examined, truth, joined, _residuals(targets, truth, joined), notes, seconds)
+
+
+def _fold(
+    material: Material, parts: tuple[np.ndarray, np.ndarray], labelled: np.ndarray, number: int, run: Run, each: Limits
+) -> tuple[Outcome, Trial]:
+    """How the training went that found the best length, and the network that learned for so long from both parts.
+
+    The network that is saved learns from all rows as well, and so do the rivals: early stopping only tells for how
+    long (Goodfellow, Bengio & Courville 2016, algorithm 7.2). ``each``: the limits of each of the two trainings.
+    """
+    training, validation = parts
+    first = conduct(
+        material,
+        training,
+        validation,
+        folder=run.folder,
+        stage=f"fold {number}",
+        fitted=material.columns.fit(training, labelled=labelled),
+        seconds=each.share(),
+        should_stop=each.should_stop,
+    )
+    both = np.union1d(training, validation)
+    second = conduct(
+        material,
+        both,
+        None,
+        folder=run.folder,
+        stage=f"fold {number} whole",
+        fitted=material.columns.fit(both, labelled=labelled),
+        epochs=max(1, first.outcome.best_epoch),
+        seconds=each.share(),
+        should_stop=each.should_stop,
+    )
+    return first.outcome, second
 
 
 def _notes(stopped_by: str, notes: Sequence[str], who: str) -> list[str]:
