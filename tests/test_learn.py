@@ -387,8 +387,8 @@ SOURCES: dict[str, tuple[Any, dict[str, Any]]] = {
     "rows set apart": (frame().drop("size"), {**LONGER, "target": "side"}),
     "folds": (frame(FEW).drop("size"), {**LONGER, "batch": 16, "target": "side"}),
     "several targets by folds": (frame(FEW), {**LONGER, "batch": 16, "target": ["size", "side"]}),
-    "pictures": (pictures(), {"network": "lenet", "epochs": 2, "batch": 64, "rivals": False, "mixup": 0.2}),
-    "pictures by folds": (pictures(60), {"network": "lenet", "epochs": 2, "batch": 16, "rivals": False, "erase": 0.3}),
+    "pictures": (pictures(), {"network": "lenet", "epochs": 1, "batch": 32, "rivals": False, "mixup": 0.2}),
+    "pictures by folds": (pictures(40), {"network": "lenet", "epochs": 1, "batch": 8, "rivals": False, "erase": 0.3}),
 }
 
 

@@ -90,7 +90,7 @@ def test_a_plug_in_comes_in_by_the_same_door(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["import there_is_no_such_module", "raise RuntimeError('half-finished')", "def ("],
+    ["import there_is_no_such_module", "raise RuntimeError('half-finished')", "def (", "raise SystemExit(3)"],
 )
 def test_a_broken_plug_in_takes_nothing_else_down(broken: str, tmp_path: Path) -> None:
     said = in_a_process_with_plug_ins(

@@ -136,7 +136,7 @@ GIVEN: dict[str, tuple[Any, str, str]] = {  # as a keyword, as --set writes it, 
     "l1": (1e-4, "0.0001", "1e-4"),
     "patience": (None, "auto", '"none"'),
     "flip": ("none", "none", '"none"'),
-    "seed": (2**40 + 1, str(2**40 + 1), str(2**40 + 1)),
+    "seed": (2**63 - 1, str(2**63 - 1), str(2**63 - 1)),
 }
 
 
@@ -153,7 +153,7 @@ def test_a_keyword_a_flag_and_a_file_mean_the_same() -> None:
     expected = Configuration.of(by_keyword).changed()
     assert Configuration.of(by_set()).changed() == expected
     assert Configuration.of(by_toml()).changed() == expected
-    assert expected["time"] == 90 and expected["widths"] == (16, 8) and expected["seed"] == 2**40 + 1
+    assert expected["time"] == 90 and expected["widths"] == (16, 8) and expected["seed"] == 2**63 - 1
     assert "patience" not in expected
 
 
