@@ -162,7 +162,9 @@ def test_in_order_keeps_the_order(examples, monkeypatch):
 def test_flat_rows_hold_everything_in_the_order_asked_for(examples, monkeypatch):
     monkeypatch.setattr(batches, "BLOCK_BYTES", 10_000)
     rows = np.random.default_rng(0).permutation(ROWS)
-    numbers, codes = examples.flat(rows)
+    blocks = list(examples.flat(rows))
+    assert len(blocks) > 1
+    numbers, codes = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     assert numbers.shape == (ROWS, 2 + 6 * 5 * 3) and numbers.dtype == np.float32
     assert codes.shape == (ROWS, 1) and codes.dtype == np.int64
     batch = examples.take(rows[190:])

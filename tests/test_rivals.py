@@ -9,6 +9,7 @@ from sklearn import datasets
 
 from instar.errors import UsageError
 from instar.evaluation.rivals import Inputs, rivals
+from instar.evaluation.rivals._arrays import file_of, write_inputs
 from instar.evaluation.rivals.encoding import DENSE_COLUMNS, MOST_COLUMNS, Encoder
 from instar.evaluation.rivals.run import RivalExam, RivalTask, affordable_rows, run_rivals
 from instar.shapes import Amounts, Choice
@@ -115,7 +116,26 @@ def test_wide_categories_become_sparse_and_the_widest_frequencies():
 
 def test_rows_that_are_gathered_stay_within_memory():
     assert affordable_rows(20) == 500_000
-    assert affordable_rows(96 * 96 * 3) * 96 * 96 * 3 * 4 <= 2**29
+    assert 2**27 < affordable_rows(96 * 96 * 3) * 96 * 96 * 3 * 4 <= 2**28
+
+
+def test_inputs_are_mapped_from_files_and_handed_over_without_a_copy(tmp_path):
+    generator = np.random.default_rng(0)
+    numbers, codes = generator.normal(size=(90, 3)), generator.integers(0, 4, (90, 1))
+    blocks = ((numbers[start : start + 25], codes[start : start + 25]) for start in range(0, 90, 25))
+    written = write_inputs(tmp_path, "learned", 90, blocks, (4,))
+    for mapped, given, dtype in ((written.numbers, numbers, np.float32), (written.codes, codes, np.int32)):
+        assert isinstance(mapped, np.memmap) and not mapped.flags.writeable and mapped.dtype == dtype
+        assert np.array_equal(mapped, given.astype(dtype))
+        assert file_of(tmp_path, "again", mapped) == str(mapped.filename)
+        assert np.array_equal(np.load(file_of(tmp_path, "part", mapped[5:])), given[5:].astype(dtype))
+    empty = write_inputs(tmp_path, "empty", 2, [(np.zeros((2, 3)), np.zeros((2, 0), np.int64))])
+    assert empty.codes.shape == (2, 0) and len(write_inputs(tmp_path, "none", 0, [])) == 0
+    truth = np.where(np.arange(90) % 9 == 0, -1, codes[:, 0] % 2)
+    task = RivalTask(Choice((40, 40)), [RivalExam(written, truth, written, truth)])
+    result = by_name(run_rivals(task, time_limit=300, names=["tree"], folder=tmp_path))["tree"]
+    assert result.rows == 80 and result.metrics["accuracy"].value > 0.95
+    assert not [each for each in tmp_path.iterdir() if each.is_dir()]
 
 
 def test_the_worker_starts_without_torch():

@@ -136,25 +136,14 @@ class Examples:
             for first in range(0, len(batch), size):
                 yield batch[first : first + size]
 
-    def flat(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``numbers`` (n, W) float32, flattened grids included, and ``codes`` (n, C) int64, as rivals take them."""
-        numbers: np.ndarray | None = None
-        codes: np.ndarray | None = None
-        first = 0
+    def flat(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """As rivals take the rows, a block after the other: ``numbers`` (n, W) float32, flattened grids included, and
+        ``codes`` (n, C) int64."""
         for batch in self.in_order(np.asarray(rows, np.int64), self.block_rows):
             inputs = batch.inputs
             grids = [tensor.flatten(1) for name, tensor in inputs.items() if name.startswith("grid/")]
-            joined = torch.cat([inputs["numbers"], *grids] if "numbers" in inputs else grids, 1).numpy()
-            coded = inputs["codes"].numpy() if "codes" in inputs else np.zeros((len(batch), 0), np.int64)
-            if numbers is None or codes is None:
-                numbers = np.empty((len(rows), joined.shape[1]), np.float32)
-                codes = np.empty((len(rows), coded.shape[1]), np.int64)
-            numbers[first : first + len(batch)] = joined
-            codes[first : first + len(batch)] = coded
-            first += len(batch)
-        if numbers is None or codes is None:
-            return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64)
-        return numbers, codes
+            numbers = torch.cat([inputs["numbers"], *grids] if "numbers" in inputs else grids, 1).numpy()
+            yield numbers, inputs["codes"].numpy() if "codes" in inputs else np.zeros((len(batch), 0), np.int64)
 
     def without_grids(self) -> Examples:
         """The same examples with inputs of shape Vector only."""

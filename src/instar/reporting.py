@@ -6,6 +6,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -17,11 +18,12 @@ from instar.errors import InterruptionError
 from instar.evaluation.conformal import COVERAGE, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import Protocol, Report
+from instar.evaluation.rivals._arrays import write_inputs
 from instar.evaluation.rivals.base import Inputs
 from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affordable_rows, run_rivals
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
-from instar.files import write_json, write_text
+from instar.files import write_json, write_text, writing
 from instar.folder import damaged
 from instar.run import Run
 from instar.seeds import seed_for
@@ -58,9 +60,25 @@ def compete(
     else:
         pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
         views = [examined.trial.examples]
-    flattened = [
-        tuple(_flat(view, rows, material.seed) for rows in pair) for view, pair in zip(views, pairs, strict=True)
-    ]
+    run.results.mkdir(exist_ok=True)
+    with writing(run.results), TemporaryDirectory(prefix=".inputs-", dir=run.results) as folder:
+        flattened = [
+            tuple(_flat(view, rows, material.seed, Path(folder), f"{number}-{part}") for part, rows in enumerate(pair))
+            for number, (view, pair) in enumerate(zip(views, pairs, strict=True))
+        ]
+        return _compete(material, examined, flattened, settings, run, should_stop)
+
+
+def _compete(
+    material: Material,
+    examined: Examined,
+    flattened: Sequence[tuple[tuple[Inputs, np.ndarray], ...]],
+    settings: EvaluationSettings,
+    run: Run,
+    should_stop: Callable[[], bool],
+) -> dict[str, list[RivalResult]]:
+    """As `compete`, on the inputs and row numbers of what is learned from and what is asked in every exam."""
+    columns = material.columns
     results = {}
     for target in examined.trial.targets:
         assert target.answer is not None
@@ -88,15 +106,15 @@ def compete(
     return results
 
 
-def _flat(view: Examples, rows: np.ndarray, seed: int) -> tuple[Inputs, np.ndarray]:
-    """Prepared inputs of as many of the rows as rivals can use, and which rows those are."""
+def _flat(view: Examples, rows: np.ndarray, seed: int, folder: Path, name: str) -> tuple[Inputs, np.ndarray]:
+    """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are."""
     shapes = [each.shape for each in view.inputs]
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
     cells = sum(shape.size for shape in shapes if isinstance(shape, Grid))
     most = affordable_rows(vector.width + len(vector.cardinalities) + cells)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
-    return Inputs(*view.flat(rows), vector.cardinalities), rows
+    return write_inputs(folder, name, len(rows), view.flat(rows), vector.cardinalities), rows
 
 
 def report_on(

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from instar.evaluation.rivals._arrays import read_array
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
 from instar.evaluation.rivals.encoding import Encoder
 from instar.shapes import Amounts, Answer, Choice
@@ -35,8 +36,8 @@ def work(folder: Path) -> None:
         began = time.monotonic()
         result: dict[str, Any] = {"rows": 0, "probabilities": True, "failure": None}
         try:
-            for index in range(task["exams"]):
-                exam = _read_exam(folder, index)
+            for index, files in enumerate(task["exams"]):
+                exam = _read_exam(files)
                 rows, prediction, examined, probabilities = _compete(rivals[name], answer, *exam, task["seed"])
                 np.save(folder / f"{name}-{index}-prediction.npy", prediction)
                 np.save(folder / f"{name}-{index}-rows.npy", examined)
@@ -56,22 +57,27 @@ def _first_line(failure: Exception) -> str:
     return next(iter(str(failure).strip().splitlines()), "no reason given")[:200]
 
 
-def _read_exam(folder: Path, index: int) -> tuple[Inputs, np.ndarray, Inputs]:
-    def read(name: str) -> np.ndarray:
-        return np.load(folder / f"{index}-{name}.npy", mmap_mode="r", allow_pickle=False)
-
-    cardinalities = tuple(int(size) for size in read("cardinalities"))
-    training, examined = (Inputs(read(f"{part}-numbers"), read(f"{part}-codes"), cardinalities) for part in "te")
-    return training, np.array(read("t-truth")), examined
+def _read_exam(files: Mapping[str, str]) -> tuple[Inputs, np.ndarray, np.ndarray, Inputs]:
+    """Training inputs, which of their rows have a truth, the truths of all, and what is examined."""
+    arrays = {name: read_array(Path(path)) for name, path in files.items()}
+    cardinalities = tuple(int(size) for size in arrays["cardinalities"])
+    training, examined = (Inputs(arrays[f"{part}-numbers"], arrays[f"{part}-codes"], cardinalities) for part in "te")
+    return training, np.array(arrays["t-rows"]), np.array(arrays["t-truth"]), examined
 
 
 def _compete(
-    rival: Rival, answer: Answer, training: Inputs, truth: np.ndarray, examined: Inputs, seed: int
+    rival: Rival,
+    answer: Answer,
+    training: Inputs,
+    known: np.ndarray,
+    truth: np.ndarray,
+    examined: Inputs,
+    seed: int,
 ) -> tuple[int, np.ndarray, np.ndarray, bool]:
     """Returns the rows learned from, the prediction, the rows examined, and whether these are probabilities."""
     generator = np.random.default_rng(seed)
     affordable = max(1, rival.maximum_cells // max(training.width, 1))
-    learned = _some(len(training), min(rival.maximum_rows, affordable), generator)
+    learned = known[_some(len(known), min(rival.maximum_rows, affordable), generator)]
     asked = _some(len(examined), min(rival.maximum_examined, affordable), generator)
     training, truth = training.take(learned), truth[learned]
     encoder = Encoder(rival.encoding, training)

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from instar.evaluation.rivals._arrays import file_of
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
 from instar.files import writing
 from instar.metrics import Score, measure
 from instar.shapes import Answer, Choice
 
 # No rival learns from more rows than these, nor from more bytes of numbers; whoever gathers rows need not gather more.
-MOST_ROWS, MOST_BYTES = 500_000, 2**29
+MOST_ROWS, MOST_BYTES = 500_000, 2**28
 _POLL = 0.02
 # Where processors are shared, threads that spin while they wait for each other take ten to a hundred times as long;
 # what a person has set in the environment stays.
@@ -116,19 +117,15 @@ def run_rivals(
     chosen = sorted((each for each in chosen if isinstance(task.answer, each.answers)), key=lambda each: each.cost)
     place = folder or Path(tempfile.gettempdir())
     with writing(place), tempfile.TemporaryDirectory(prefix=".rivals-", dir=folder) as temporary:
-        exams = [_complete(task.answer, exam) for exam in task.exams]
-        match = _Match(Path(temporary), task.answer, exams, seed)
+        match = _Match(Path(temporary), task.answer, task.exams, seed)
         match.write()
         return match.play(chosen, time_limit, should_stop)
 
 
-def _complete(answer: Answer, exam: RivalExam) -> RivalExam:
-    """The exam without training rows whose truth is missing."""
-    truth = np.asarray(exam.training_truth)
+def _known(answer: Answer, truth: np.ndarray) -> np.ndarray:
+    """The rows whose truth is not missing."""
     known = truth >= 0 if isinstance(answer, Choice) else np.isfinite(truth.reshape(len(truth), -1)).all(axis=1)
-    if known.all():
-        return exam
-    return RivalExam(exam.training.take(np.flatnonzero(known)), truth[known], exam.examined, exam.examined_truth)
+    return np.flatnonzero(known)
 
 
 class _Match:
@@ -136,6 +133,7 @@ class _Match:
 
     def __init__(self, folder: Path, answer: Answer, exams: Sequence[RivalExam], seed: int) -> None:
         self.folder, self.answer, self.exams, self.seed = folder, answer, exams, seed
+        self.files: list[dict[str, str]] = []
 
     def write(self) -> None:
         for index, exam in enumerate(self.exams):
@@ -143,13 +141,15 @@ class _Match:
             arrays = {
                 "t-numbers": exam.training.numbers,
                 "t-codes": exam.training.codes,
+                "t-rows": _known(self.answer, truth),
                 "t-truth": truth if isinstance(self.answer, Choice) else truth.reshape(-1, self.answer.width),
                 "e-numbers": exam.examined.numbers,
                 "e-codes": exam.examined.codes,
                 "cardinalities": np.array(exam.training.cardinalities, dtype=np.int64),
             }
-            for name, array in arrays.items():
-                np.save(self.folder / f"{index}-{name}.npy", array, allow_pickle=False)
+            # What lies in a file already, as large inputs do, is read from there.
+            files = {name: file_of(self.folder, f"{index}-{name}", array) for name, array in arrays.items()}
+            self.files.append(files)
 
     def play(self, chosen: Sequence[Rival], time_limit: float, should_stop: Callable[[], bool]) -> list[RivalResult]:
         results: list[RivalResult] = []
@@ -174,7 +174,7 @@ class _Match:
         """A process that lets the ``chosen`` compete, ended with the block together with what it started."""
         task = {
             "rivals": [each.name for each in chosen],
-            "exams": len(self.exams),
+            "exams": self.files,
             "counts": [int(count) for count in self.answer.counts] if isinstance(self.answer, Choice) else None,
             "width": None if isinstance(self.answer, Choice) else self.answer.width,
             "seed": self.seed,
