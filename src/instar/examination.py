@@ -100,6 +100,8 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
             given = second.answer(examined)
             seconds = outcome.seconds + second.outcome.seconds
             content = {**asdict(outcome), "notes": [*outcome.notes, *second.outcome.notes], "seconds": seconds}
+            if second.outcome.stopped_by == "time":
+                content["stopped_by"] = "time"
             kept = {str(place): given[each.name] for place, each in enumerate(targets)}, content
             run.keep(f"fold-{number}", *kept)
         arrays, content = kept
