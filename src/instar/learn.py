@@ -14,13 +14,14 @@ from typing import Any
 from instar.batches import Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
+from instar.declaration import check_loadable
 from instar.division import TRAINING, VALIDATION, Division, as_recorded, divide, examines
 from instar.errors import ColumnError, InterruptionError, ModelError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
 from instar.findings import constant_columns, giveaways, look
-from instar.model import Model, check_columns, check_loadable, load
+from instar.model import Model, check_columns, load
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, read_report, report_on, write_report
 from instar.run import Request, Run, exam_of
