@@ -610,6 +610,31 @@ def test_convolutions_take_any_extent_of_eight_cells_or_more_along_any_axes(name
     assert network.eval()(given_inputs)["y"].isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["lenet", "resnet"])
+@pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
+def test_convolutions_learn_with_every_normalization(name, normalization):
+    given_inputs = tensors({"p": Grid(2, (12, 12))}, 6)
+    network = make({"p": Grid(2, (12, 12))}, ANSWERS["classes"], name, {"width": 4, "normalization": normalization})
+    network.train().loss(given_inputs, {"y": torch.tensor([0, 1, 2, 0, 1, 2])}).backward()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in network.parts[0].body.parameters())
+    together = network.eval().answer(given_inputs)["y"]
+    alone = network.answer({key: value[:1] for key, value in given_inputs.items()})["y"]
+    assert torch.allclose(together[:1], alone, atol=1e-5)  # an answer depends on no other example
+    if normalization == "layer":
+        assert torch.allclose(network.train()(given_inputs)["y"], network.eval()(given_inputs)["y"], atol=1e-5)
+
+
+def test_a_lenet_is_as_deep_as_the_picture_allows():
+    def convolutions(depth):
+        network = make({"p": Grid(1, (32, 32))}, ANSWERS["classes"], "lenet", {"depth": depth})
+        assert network(tensors({"p": Grid(1, (32, 32))}, 2))["y"].shape == (2, 3)
+        return [each.out_channels for each in network.modules() if isinstance(each, torch.nn.Conv2d)]
+
+    assert [convolutions(depth) for depth in (1, 2, 3)] == [[6], [6, 16], [6, 16, 42]]
+    with pytest.raises(UsageError, match="Set depth to 4 or less"):
+        convolutions(9)
+
+
 def test_a_residual_network_grows_with_the_picture_and_not_without_bound():
     def width_and_layers(cells):
         with torch.device("meta"):

@@ -20,8 +20,8 @@ _SHOWN_LETTERS = 200
 
 
 def contenders_panel(result: TargetResult) -> str:
-    """The network among its rivals, the best first: a dot and an interval each, on one axis."""
-    if result.score is None:
+    """The network among its rivals, the best first: a dot and an interval each, on one axis; empty without rivals."""
+    if result.score is None or not result.rivals:
         return ""
     name, own = result.main, result.score
     rows = [("This network", own, "own", "")]

@@ -38,6 +38,13 @@ def normalization_layer(name: str, width: int) -> nn.Module | None:
     return nn.LayerNorm(width) if name == "layer" else None
 
 
+def map_normalization(name: str, channels: int) -> list[nn.Module]:
+    """The layers of that name for maps (B, channels, *extent): over the batch, within each example, or none."""
+    if name == "batch":
+        return [BatchNormalization(channels)]
+    return [nn.GroupNorm(1, channels)] if name == "layer" else []
+
+
 def dropout_layer(share: float) -> list[nn.Module]:
     """A dropout layer, or nothing where nothing is dropped, so that a plain network pays nothing for it."""
     return [nn.Dropout(share)] if share > 0 else []

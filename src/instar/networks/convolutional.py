@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from instar.errors import UsageError
 from instar.networks import _settings
-from instar.networks._layers import AVERAGE_POOLS, CONVOLUTIONS, MEMORY_FORMATS, BatchNormalization, dropout_layer
+from instar.networks._layers import (
+    AVERAGE_POOLS,
+    CONVOLUTIONS,
+    MEMORY_FORMATS,
+    dropout_layer,
+    map_normalization,
+)
 from instar.networks.activations import ACTIVATIONS
 from instar.networks.base import Body, network
 from instar.networks.initialization import initialize_weights
@@ -33,7 +39,9 @@ def _check(shape: Grid, name: str, axes: tuple[int, ...]) -> int:
 @dataclass(frozen=True)
 class LeNetSettings(Settings):
     width: int = _settings.width(6, "feature maps of the first convolution; the other layers keep their proportion")
+    depth: int = _settings.depth(2, "convolutions, each of 5 cells an axis and followed by pooling")
     activation: str = _settings.activation("scaled-tanh")
+    normalization: str = _settings.normalization("none")
     dropout: float = _settings.dropout(0.0)
     initialization: str = _settings.initialization("auto")
 
@@ -43,19 +51,30 @@ class LeNet(Body):
 
     On 32x32 pictures it is the paper's, save that the second convolution sees all maps of the first (the table of
     connections was there to save time) and that pooling has no weights. Smaller grids get a margin before each
-    convolution that would else not fit; the third convolution always covers all that is left.
+    convolution that would else not fit; the layer after the last pooling always covers all that is left. Raises
+    UsageError where nothing would be left.
     """
 
     def __init__(self, shape: Grid, settings: LeNetSettings) -> None:
         super().__init__()
         axes = _check(shape, "lenet", (1, 2, 3))
         convolution, pool = CONVOLUTIONS[axes], AVERAGE_POOLS[axes]
-        maps = (settings.width, max(1, settings.width * 8 // 3))
         layers: list[nn.Module] = []
         channels, extent = shape.channels, shape.extent
-        for outgoing, least in zip(maps, (32, 8), strict=True):
-            margin = tuple(0 if cells >= least else 2 for cells in extent)
-            layers += [convolution(channels, outgoing, 5, padding=margin), ACTIVATIONS[settings.activation](), pool(2)]
+        for stage in range(settings.depth):
+            if min(extent) < 2:
+                raise UsageError(
+                    f"{settings.depth} convolutions that each halve the picture leave nothing of it",
+                    remedy=f"Set depth to {stage} or less, or take larger pictures",
+                )
+            outgoing = max(1, min(settings.width * 8**stage // 3**stage, _settings.LARGEST_WIDTH))
+            margin = tuple(0 if cells >= (8 if stage else 32) else 2 for cells in extent)
+            layers += [convolution(channels, outgoing, 5, padding=margin)]
+            layers += [
+                *map_normalization(settings.normalization, outgoing),
+                ACTIVATIONS[settings.activation](),
+                pool(2),
+            ]
             extent = tuple((cells - 4 + 2 * padding) // 2 for cells, padding in zip(extent, margin, strict=True))
             channels = outgoing
         self.convolutions = nn.Sequential(*layers)
@@ -95,6 +114,7 @@ class ResNetSettings(Settings):
     )
     depth: int = _settings.depth(1, "residual blocks in each stage; the stages follow from the grid's extent")
     activation: str = _settings.activation("relu")
+    normalization: str = _settings.normalization("batch")
     dropout: float = _settings.dropout(0.0)
     initialization: str = _settings.initialization("auto")
 
@@ -106,16 +126,17 @@ class Residual(nn.Module):
     loses no cell (He, Zhang, Zhang, Zhang, Xie & Li 2019).
     """
 
-    def __init__(self, axes: int, incoming: int, outgoing: int, stride: int, activation: str) -> None:
+    def __init__(self, axes: int, incoming: int, outgoing: int, stride: int, settings: ResNetSettings) -> None:
         super().__init__()
-        convolution, act = CONVOLUTIONS[axes], ACTIVATIONS[activation]
-        self.before = nn.Sequential(BatchNormalization(incoming), act())
+        convolution, act, name = CONVOLUTIONS[axes], ACTIVATIONS[settings.activation], settings.normalization
+        bias = name == "none"  # else the normalization that follows has one
+        self.before = nn.Sequential(*map_normalization(name, incoming), act())
         self.residual = nn.Sequential(
-            convolution(incoming, outgoing, 3, stride=stride, padding=1, bias=False),
-            BatchNormalization(outgoing),
+            convolution(incoming, outgoing, 3, stride=stride, padding=1, bias=bias),
+            *map_normalization(name, outgoing),
             act(),
         )
-        self.last = convolution(outgoing, outgoing, 3, padding=1, bias=False)
+        self.last = convolution(outgoing, outgoing, 3, padding=1, bias=bias)
         shortcut: list[nn.Module] = []
         if stride > 1:
             shortcut.append(AVERAGE_POOLS[axes](stride, ceil_mode=True))
@@ -138,21 +159,22 @@ class ResNet(Body):
     def __init__(self, shape: Grid, settings: ResNetSettings) -> None:
         super().__init__()
         axes = _check(shape, "resnet", (1, 2, 3))
-        convolution, act = CONVOLUTIONS[axes], ACTIVATIONS[settings.activation]
+        convolution, act, name = CONVOLUTIONS[axes], ACTIVATIONS[settings.activation], settings.normalization
+        bias = name == "none"
         shrink = _stem_stride(min(shape.extent))
         cells, maps = -(-min(shape.extent) // shrink), settings.width
         layers: list[nn.Module] = [
-            convolution(shape.channels, maps, 2 * shrink + 1, stride=shrink, padding=shrink, bias=False)
+            convolution(shape.channels, maps, 2 * shrink + 1, stride=shrink, padding=shrink, bias=bias)
         ]
         incoming, stride = maps, 1
         while True:
             for _ in range(settings.depth):
-                layers.append(Residual(axes, incoming, maps, stride, settings.activation))
+                layers.append(Residual(axes, incoming, maps, stride, settings))
                 incoming, stride = maps, 1
             if cells <= 4:
                 break
             cells, stride, maps = -(-cells // 2), 2, min(2 * maps, 8 * settings.width)
-        self.layers = nn.Sequential(*layers, BatchNormalization(maps), act())
+        self.layers = nn.Sequential(*layers, *map_normalization(name, maps), act())
         self.drop = nn.Sequential(*dropout_layer(settings.dropout))
         self.width = maps
         self.memory_format = MEMORY_FORMATS[axes]
