@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from instar.errors import FolderError
-from instar.files import locked, refusal, write_atomically, write_bytes, write_json, write_text, writing
+from instar.files import locked, refusal, write_atomically, write_bytes, write_json, write_tensors, write_text, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -228,3 +231,17 @@ def test_a_lock_makes_its_folder_and_says_where_it_cannot(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("mine")
     with pytest.raises(FolderError, match="file"), locked(tmp_path / "file"):
         raise AssertionError
+
+
+def test_a_full_disk_is_said_in_words_when_tensors_are_written(tmp_path: Path) -> None:
+    """The library that writes them reports what the system refused in a sentence of its own."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(FolderError, match="Writing failed"):
+            write_tensors(tmp_path / "model.safetensors", {"weights": np.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -136,6 +138,33 @@ def test_a_network_is_rebuilt_from_its_plan_and_state_without_memory(name, input
     expected, found = network.answer(tensors(inputs)), other.eval().answer(tensors(inputs))
     for target in answers:
         torch.testing.assert_close(found[target], expected[target], rtol=0, atol=1e-6)
+
+
+LOADED = """
+import sys, torch
+from instar.networks import Network, networks, plan
+from instar.networks.initialization import Undrawn
+from instar.shapes import Amounts, Choice, Grid, Vector
+
+answers = {"y": Choice((3, 1, 0)), "z": Amounts(2)}
+for name in networks:
+    for shape in (Vector(3, (4, 40)), Grid(3, (16, 16))):
+        given = {"number_embedding": "periodic"} if name == "tabm" else {}
+        try:
+            planned = plan({"x": shape}, answers if name != "perceptron" else {"y": Choice((3, 1))}, name, given)
+        except Exception:
+            continue
+        with torch.device("meta"), Undrawn():
+            Network({"x": shape}, answers if name != "perceptron" else {"y": Choice((3, 1))}, planned)
+        print(name)
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_building_a_network_to_load_it_does_not_load_the_compiler_of_torch():
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    *built, compiler = done.stdout.split()
+    assert set(built) == set(networks) and compiler == "False"
 
 
 @every_network

@@ -232,7 +232,10 @@ def test_rows_of_a_class_that_was_never_learned_stand_in_a_row_of_their_own():
     assert result.confusion == [[27, 0], [0, 28], [3, 2]]
     assert result.metrics["accuracy"].value == 55 / 60
     assert [(each.truth, each.answer) for each in result.mistakes[:2]] == [("perhaps 0", "no"), ("perhaps 1", "yes")]
-    assert verdict(result)[-1] == "5 examined rows have a class that no training row has; they count as wrong."
+    sentence = (
+        "5 examined rows have a class of 'bought' that no training row has ('perhaps 0', 'perhaps 1', 'perhaps 2')"
+    )
+    assert verdict(result)[-1] == f"{sentence}; they count as wrong."
     full = report(result)
     assert "(other)" in full.html() and "they count as wrong" in full.html() and "count as wrong" in full.model_card()
     assert any("count as wrong" in line for line in full.summary())

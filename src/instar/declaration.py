@@ -101,6 +101,7 @@ def read_content(path: Path) -> Content:
     import torch
 
     from instar.networks.assemble import Network, Plan
+    from instar.networks.initialization import Undrawn
 
     declaration = read_declaration(path)
     file = TensorFile(path, declaration)
@@ -117,7 +118,7 @@ def read_content(path: Path) -> Content:
             if isinstance(each.answer, Amounts)
         }
         claims = _claims(declaration["claims"])
-        with torch.device("meta"):
+        with torch.device("meta"), Undrawn():
             network = Network(*shapes_of(inputs, targets), Plan.from_json(declaration["network"]))
     expected = {name: _header(tensor) for name, tensor in network.state_dict().items()}
     weights = {name: torch.from_numpy(array) for name, array in file.read("network/", expected).items()}

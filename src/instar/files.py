@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,27 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Strict JSON (no NaN), indented, with sorted keys only where the caller sorted them."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """A safetensors file of arrays by name, whole or not at all. Raises FolderError."""
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(contiguous, temporary, None if metadata is None else dict(metadata))
+        except SafetensorError as failure:
+            # What the system refused comes as words with a number in them.
+            number = re.search(r"os error (\d+)", str(failure))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from failure
+
+    write_atomically(path, write)
 
 
 @contextmanager

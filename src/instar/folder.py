@@ -24,10 +24,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from instar.errors import ColumnError, ModelError, printable
-from instar.files import write_atomically, write_json
+from instar.files import write_json, write_tensors
 
 FORMAT = 1
 DECLARATION, TENSORS = "instar.json", "model.safetensors"
@@ -88,8 +87,7 @@ def _quoted(name: str) -> str:
 def write_model(folder: Path, declaration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
     """Write both files, the declaration last: a folder without it is no model yet. Raises FolderError."""
     path = folder / TENSORS
-    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary))
+    write_tensors(path, tensors)
     manifest = {TENSORS: {"sha256": file_hash(path), "bytes": path.stat().st_size}}
     write_json(folder / DECLARATION, {"format": FORMAT, **declaration, "files": manifest})
 

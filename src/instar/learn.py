@@ -86,7 +86,7 @@ def learn(
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
-    run = Run(Path(asked.out) if asked.out else request.default_folder())
+    run = Run(request.default_folder() if asked.out is None else Path(asked.out))
     recorded = run.recorded()
     untouched = recorded is not None and run.check(recorded, request)
     if untouched and run.finished:

@@ -115,7 +115,7 @@ class Model:
 
         ``target`` is needed only where the source takes the answers from a file of their own (IDX).
         Returns a report whose ``metrics`` is a dictionary by name, each with ``value``, ``low``, ``high``, ``rows``.
-        Raises ColumnError where a target's column is missing.
+        Raises ColumnError where a target's column is missing, ContentError where no row has an answer.
         """
         opened = self.open(source, allow_outside=allow_outside, target=target)
         fields = {each.name: each for each in (*self.inputs, *self.targets)}
@@ -125,12 +125,20 @@ class Model:
         examples = Examples(store, self.inputs, self.targets)
         rows = np.arange(len(store))
         truth, given = truths_for(examples, rows), answers_for(self.network, examples, rows)
+        measured = measure_targets(examples, rows, truth, given, source=opened)
+        if not any(each.examined for each in measured):
+            asked = ", ".join(repr(each.name) for each in self.targets)
+            raise ContentError(
+                f"No row has an answer in the column {asked} to compare with",
+                where=opened.place,
+                remedy="Give examples with the right answers, or use predict",
+            )
         network = self.network.plan.principal
         return Report(
             title=f"{opened.name}: {', '.join(each.name for each in self.targets)}",
             source=opened.place,
             rows=len(store),
-            targets=measure_targets(examples, rows, truth, given, source=opened),
+            targets=measured,
             protocol="elsewhere",
             inputs=input_columns(self.inputs),
             network=network.name,

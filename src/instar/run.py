@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from instar.errors import FolderError, ModelError
-from instar.files import locked, refusal, write_atomically, write_json
+from instar.files import locked, refusal, write_json, write_tensors, writing
 from instar.folder import is_model, read_declaration
 from instar.split import Record
 
@@ -94,7 +93,9 @@ class Run:
     def recorded(self) -> dict[str, Any] | None:
         """What an earlier start of this run wrote down, or None. Raises FolderError if that is something else."""
         path = self.folder / RUN
-        if not self.folder.is_dir():
+        with writing(self.folder):  # a name can be too long even to look
+            begun = self.folder.is_dir()
+        if not begun:
             return None
         if not path.is_file():
             others = [item.name for item in self.folder.iterdir() if not item.name.startswith(".")]
@@ -190,9 +191,7 @@ def exam_of(folder: Path) -> Record:
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
     """Arrays, and JSON in the file's header."""
-    contiguous = {key: np.asarray(value, order="C") for key, value in arrays.items()}
-    metadata = {"content": json.dumps(dict(content), allow_nan=False)}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata))
+    write_tensors(path, arrays, {"content": json.dumps(dict(content), allow_nan=False)})
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:

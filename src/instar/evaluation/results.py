@@ -16,6 +16,8 @@ MISTAKES = 12
 # A matrix of more classes than these is no longer read by anyone.
 CONFUSED_CLASSES = 100
 PAIRS = 600
+# Rows that are looked at for the names of classes that were never learned, and names that are said.
+NAMED_ROWS, NAMED_CLASSES = 1_000, 3
 # How all classes that were never learned are called together.
 OTHER = "(other)"
 
@@ -57,7 +59,7 @@ class TargetResult:
     examined: how many rows have a truth and an answer.
     metrics: empty below 20 rows.
     classes: the names of a Choice's classes, in the order of its codes.
-    unknown: how many of the examined rows have a class that is none of these.
+    unknown: how many of the examined rows have a class that is none of these; unknown_classes: some of their names.
     confusion: counts, a row per true class (and a last one for ``unknown`` rows, where there are any) and a column per
         answered one; None for amounts and above 100 classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
@@ -73,6 +75,7 @@ class TargetResult:
     pairs: Sequence[tuple[float, float]] = ()
     mistakes: Sequence[Mistake] = field(default=())
     unknown: int = 0
+    unknown_classes: Sequence[str] = ()
 
     @property
     def main(self) -> str:
@@ -110,6 +113,7 @@ class TargetResult:
             "pairs": [list(pair) for pair in self.pairs],
             "mistakes": [each.to_json() for each in self.mistakes],
             "unknown": self.unknown,
+            "unknown_classes": list(self.unknown_classes),
         }
 
     @classmethod
@@ -126,6 +130,7 @@ class TargetResult:
             [(pair[0], pair[1]) for pair in content["pairs"]],
             [Mistake.from_json(each) for each in content["mistakes"]],
             content["unknown"],
+            content["unknown_classes"],
         )
 
 
@@ -160,11 +165,21 @@ def examine(
         codes = np.asarray(truth).reshape(-1)
         # Of all rows, since picking rows would copy all their probabilities.
         said = np.asarray(prediction).argmax(axis=1)[usable]
-        unknown = int((codes[usable] == UNKNOWN_CLASS).sum())
-        confusion = _confusion(codes[usable], said, answer.classes, unknown)
+        strange = usable[codes[usable] == UNKNOWN_CLASS]
+        names = dict.fromkeys(name_truth(int(index)) for index in strange[:NAMED_ROWS])
+        confusion = _confusion(codes[usable], said, answer.classes, len(strange))
         mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, labels, show, name_truth)
         return TargetResult(
-            name, answer, len(usable), metrics, rivals, labels, confusion, mistakes=mistakes, unknown=unknown
+            name,
+            answer,
+            len(usable),
+            metrics,
+            rivals,
+            labels,
+            confusion,
+            mistakes=mistakes,
+            unknown=len(strange),
+            unknown_classes=list(names)[:NAMED_CLASSES],
         )
     amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
     finite = usable[np.isfinite(given[usable]).all(axis=1)]

@@ -57,7 +57,9 @@ def _unknown(result: TargetResult) -> list[str]:
     if not result.unknown:
         return []
     rows, count = ("row has", "it counts") if result.unknown == 1 else ("rows have", "they count")
-    return [f"{result.unknown:,} examined {rows} a class that no training row has; {count} as wrong."]
+    known_as = ", ".join(map(repr, result.unknown_classes))
+    what = f"a class of {result.name!r} that no training row has ({known_as})"
+    return [f"{result.unknown:,} examined {rows} {what}; {count} as wrong."]
 
 
 def _worst(name: str, score: Score) -> float:

@@ -89,7 +89,7 @@ class ChoiceHead(Head):
         self.output = _output_layer(width, members, classes)
         with torch.no_grad():
             # The first loss is then the constant answer's, and no step is spent on learning the classes' frequencies.
-            self.output.bias.copy_(torch.tensor(prior, dtype=torch.float64).log().expand_as(self.output.bias))
+            self.output.bias.copy_(torch.tensor([math.log(share) for share in prior]).expand_as(self.output.bias))
 
     def forward(self, features: Tensor) -> Tensor:
         return self.output(features)

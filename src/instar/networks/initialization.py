@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 INITIALIZATIONS = ("auto", "lecun", "glorot", "he", "orthogonal", "uniform")
 
+_DRAWS = frozenset({Tensor.normal_, Tensor.uniform_})
+
 _AUTOMATIC = {"relu": "he", "elu": "he", "gelu": "he", "silu": "he", "mish": "he"}
 _AUTOMATIC |= {"sigmoid": "glorot", "tanh": "glorot", "step": "glorot", "linear": "glorot"}
+
+
+class Undrawn(torch.overrides.TorchFunctionMode):
+    """Within it nothing is drawn: for a network on the ``meta`` device, whose weights come from a file.
+
+    Drawing numbers that are not there loads torch's compiler, which takes two seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func in _DRAWS or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 def _lecun(layer: nn.Linear | _ConvNd) -> None:

@@ -34,13 +34,21 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         return sorted((entry for entry in found if _is_ours(entry.name)), key=lambda entry: entry.name)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link that leads to itself is a file, which then cannot be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
     """All files in a folder and the folders in it, each after ``prefix``, by name; links that lead ``above`` end."""
     here = os.path.realpath(folder)
     if here in above:
         return
     for entry in _entries(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(entry.path, f"{prefix}{entry.name}/", above | {here})
         else:
             yield prefix + entry.name
@@ -48,7 +56,7 @@ def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozense
 
 def _split_folders(folder: Path) -> dict[str, Path]:
     """The folders in ``folder`` that say train, validation or test, if all of its folders do."""
-    folders = [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+    folders = [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
     if not folders or any(part_called(each.name) is None for each in folders):
         return {}
     found: dict[int, Path] = {}
@@ -193,7 +201,7 @@ class FolderSource(_Listed):
 
 def _classified(folder: Path) -> Iterator[tuple[str, str]]:
     """Each file, relative to ``folder``, and its class; the class is empty where there are no folders of classes."""
-    classes = [entry for entry in _entries(folder) if entry.is_dir()]
+    classes = [entry for entry in _entries(folder) if _is_folder(entry)]
     if not classes:
         return ((file, "") for file in _walk(folder))
     real = frozenset({os.path.realpath(folder)})

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from instar.errors import FolderError
-from instar.files import write_atomically
+from instar.files import write_tensors
 
 FOLDER = "checkpoint"
 
@@ -31,9 +30,8 @@ def recorded_threads(folder: Path, stage: str) -> int | None:
 
 def write_checkpoint(path: Path, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Put the state in the place of the one before. Raises FolderError."""
-    contiguous = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
-    header = {"state": json.dumps(state, allow_nan=False)}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=header))
+    arrays = {name: each.detach().cpu().numpy() for name, each in tensors.items()}
+    write_tensors(path, arrays, {"state": json.dumps(state, allow_nan=False)})
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:

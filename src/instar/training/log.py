@@ -45,7 +45,8 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
+        with writing(self.path):  # what a full disk did not take before is tried again here
+            self._stream.close()
 
     def write(self, event: str, **content: Any) -> None:
         """One line, in the file when this returns. Numbers that are not finite become null."""
