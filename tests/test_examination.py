@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 import instar
 from instar.columns import Columns
-from instar.errors import InterruptionError
+from instar.errors import ContentError, InterruptionError
 from instar.examination import Limits
 from instar.fields import kinds
 from instar.learn import learn
@@ -162,3 +163,44 @@ def test_learning_leaves_the_random_numbers_of_its_caller_alone(tmp_path: Path) 
     torch.manual_seed(3)
     instar.train(table(60).drop("size"), "answer", out=tmp_path / "run", **QUICK)
     assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("without", ["share", "classes"])
+def test_where_no_validation_row_tells_when_to_stop_all_epochs_are_trained(without: str, tmp_path: Path) -> None:
+    """A loss over no rows is no loss of 0, with which the first epoch would have been the best."""
+    source, settings = table(200), {**QUICK, "epochs": 7, "target": "answer", "out": str(tmp_path / "run")}
+    if without == "share":
+        model, _ = learn(source, {**settings, "validation_share": 0})
+    else:
+        source = source.with_columns(
+            part=pl.Series(["train"] * 140 + ["validation"] * 30 + ["test"] * 30),
+            answer=pl.Series([*source["answer"][:140], *["sideways"] * 30, *source["answer"][170:]]),
+        )
+        model, _ = learn(source, {**settings, "split": "part"})
+    assert model.claims["training"]["epochs"] == 7
+    log = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {line["best_epoch"] for line in log if line["event"] == "end"} == {7}
+
+
+def test_rows_with_nothing_in_them_are_neither_learned_from_nor_examined(tmp_path: Path) -> None:
+    source = table(150)
+    model = instar.train(source.drop("size"), "answer", out=str(tmp_path / "run"), **QUICK)
+    empty = source.with_columns(
+        pl.when(pl.int_range(pl.len()) < 30).then(None).otherwise(pl.col(name)).alias(name)
+        for name in ("first", "second")
+    )
+    report = model.evaluate(empty)
+    assert report.metrics["accuracy"].rows == 120
+    assert any("30 rows have nothing that can be read" in note for note in report.notes)
+    with pytest.raises(ContentError, match="No row has an answer"):
+        model.evaluate(source.with_columns(answer=pl.lit(None, pl.String)))
+
+
+def test_a_finished_run_that_was_killed_while_it_tidied_up_is_tidied_by_the_next_start(tmp_path: Path) -> None:
+    settings = {**QUICK, "target": "answer", "out": str(tmp_path / "run")}
+    learn(table(60), settings)
+    left = tmp_path / "run" / "checkpoint" / "fold-1.safetensors"
+    left.parent.mkdir()
+    left.write_bytes(b"left")
+    learn(table(60), settings)
+    assert not left.parent.exists()

@@ -279,3 +279,15 @@ def test_a_picture_is_no_target_yet(tmp_path: Path) -> None:
     images = np.zeros((ROWS, 8, 8), np.uint8)
     with pytest.raises(ColumnError, match="cannot be a target"):
         recognized({"x": np.arange(ROWS) % 7, "answer": images}, overrides={"answer": "image"})
+
+
+@pytest.mark.parametrize("role", ["group", "time_order", "given_split"])
+def test_the_answer_cannot_divide_the_rows(role: str) -> None:
+    with pytest.raises(UsageError, match="both target and"):
+        Roles(("answer",), **{role: "answer"}).check(["first", "answer"], "data.csv")
+
+
+def test_a_kind_that_a_column_cannot_be_is_refused_with_the_columns_name() -> None:
+    with pytest.raises(ColumnError, match="cannot be read as pictures") as caught:
+        recognized({"first": list(range(ROWS)), "answer": TARGET}, overrides={"first": "image"})
+    assert "column 'first'" in str(caught.value)

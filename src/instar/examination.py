@@ -149,6 +149,8 @@ def _fold(
         seconds=each.share(),
         should_stop=each.should_stop,
     )
+    if not len(validation):
+        return first.outcome, first
     both = np.union1d(training, validation)
     second = conduct(
         material,

@@ -154,6 +154,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAXIMUM_DECLARATION_BYTES:
             raise damaged(path, f"it is larger than {MAXIMUM_DECLARATION_BYTES} bytes")
         content = json.loads(path.read_bytes())
+        json.dumps(content, ensure_ascii=False).encode()  # halves of characters, which nothing could print
     except (ValueError, RecursionError) as failure:
         raise damaged(path, "it is not JSON") from failure
     except OSError as failure:
@@ -293,10 +294,9 @@ def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
                 for name, score in metrics.items()
             ]
         headers = read_headers(folder)
-    except (AttributeError, KeyError, TypeError, ValueError) as failure:
+        count = sum(math.prod(header.shape) for name, header in headers.items() if name.startswith("network/"))
+        size = declaration["files"][TENSORS]["bytes"]
+        lines.append(f"Weights: {count:,} numbers in {len(headers):,} tensors, {size:,} bytes")
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as failure:
         raise damaged(path, f"a part is missing or malformed ({type(failure).__name__}: {failure})") from failure
-    count = sum(math.prod(header.shape) for name, header in headers.items() if name.startswith("network/"))
-    lines.append(
-        f"Weights: {count:,} numbers in {len(headers):,} tensors, {declaration['files'][TENSORS]['bytes']:,} bytes"
-    )
     return [printable(line) for line in lines]

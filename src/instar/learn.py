@@ -271,4 +271,5 @@ def read(source: Source, recognition: Recognition, should_stop: Callable[[], boo
 def result_of(run: Run) -> tuple[Model, Report]:
     """The result of a run that has finished."""
     logger.info("This was learned before; here is its result.")
+    run.tidy()
     return load(run.folder), read_report(run.folder)

@@ -13,6 +13,7 @@ import numpy as np
 from instar.answering import answers, answers_for, rows_at_a_time, truths_for
 from instar.batches import Examples, prepare_inputs
 from instar.declaration import Content, read_content
+from instar.division import usable_rows
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
 from instar.evaluation.conformal import COVERAGE, half_width, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
@@ -123,28 +124,28 @@ class Model:
         plan = StorePlan({name: self.plans[name] for name in fields})
         store = Store.find(opened, plan) or Store.build(opened, plan)
         examples = Examples(store, self.inputs, self.targets)
-        rows = np.arange(len(store))
-        truth, given = truths_for(examples, rows), answers_for(self.network, examples, rows)
-        measured = measure_targets(examples, rows, truth, given, source=opened)
-        if not any(each.examined for each in measured):
-            asked = ", ".join(repr(each.name) for each in self.targets)
+        asked = tuple(each.name for each in self.targets)
+        rows, notes = usable_rows(store, tuple(each.name for each in self.inputs), asked)
+        if not len(rows):
             raise ContentError(
-                f"No row has an answer in the column {asked} to compare with",
+                f"No row has an answer in the column {', '.join(map(repr, asked))} to compare with, and inputs",
                 where=opened.place,
                 remedy="Give examples with the right answers, or use predict",
             )
+        truth, given = truths_for(examples, rows), answers_for(self.network, examples, rows)
         network = self.network.plan.principal
         return Report(
             title=f"{opened.name}: {', '.join(each.name for each in self.targets)}",
             source=opened.place,
             rows=len(store),
-            targets=measured,
+            targets=measure_targets(examples, rows, truth, given, source=opened),
             protocol="elsewhere",
             inputs=input_columns(self.inputs),
             network=network.name,
             about=f"{network.idea} ({network.paper})",
             parameters=sum(each.numel() for each in self.network.parameters()),
             versions={"instar": VERSION},
+            notes=notes,
             folder=None if self.folder is None else str(self.folder),
         )
 
@@ -245,7 +246,8 @@ class Model:
         Saves over a model of the same folder, and refuses any other folder that is not empty.
         """
         path = Path(folder)
-        if path.exists() and path != self.folder and (not path.is_dir() or any(path.iterdir())):
+        own = self.folder is not None and path.resolve() == self.folder.resolve()
+        if path.exists() and not own and (not path.is_dir() or any(path.iterdir())):
             raise FolderError("The folder is not empty", where=str(path), remedy="Give a new folder")
         self.write(path)
         return path

@@ -49,10 +49,10 @@ class Roles:
             raise UsageError("A target is named twice", remedy="Name each --target once")
         for name in {*self.targets} & {*self.exclude}:
             raise UsageError(f"The column {name!r} is both target and excluded", remedy="Take it out of one of the two")
-        if self.given_split in self.targets:
-            raise UsageError(
-                f"The column {self.given_split!r} is both target and split", remedy="Name another --target"
-            )
+        roles = ((self.given_split, "split"), (self.group, "group"), (self.time_order, "order in time"))
+        for column, role in roles:
+            if column in self.targets:
+                raise UsageError(f"The column {column!r} is both target and {role}", remedy="Name another --target")
         if self.given_split is not None and self.time_order is not None:
             raise UsageError(
                 f"Rows are divided as {self.given_split!r} says, or by time, and not by both",
@@ -113,7 +113,7 @@ def recognize(
                 where=place,
                 remedy="Choose another --target, or say its kind with --kind " + f"{name}=KIND",
             )
-        plans[name] = ColumnPlan(kind_name, kind.survey(sample.columns[name], settings[kind.settings]))
+        plans[name] = ColumnPlan.survey(name, kind_name, sample.columns[name], settings[kind.settings], place)
     inputs = tuple(name for name in candidates if name in plans and name not in dropped)
     if not inputs:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,12 +56,13 @@ def compete(
     columns = material.columns
     if division.exam is Exam.FOLDS:
         pairs = [(np.union1d(training, validation), rows) for training, validation, rows in division.folds()]
-        fitted = [columns.fit(training, labelled=division.rows) for training, _, _ in division.folds()]
-        views = [Examples(columns.store, *fields) for fields in fitted]
+        views = [Examples(columns.store, *columns.fit(learned, labelled=division.rows)) for learned, _ in pairs]
     else:
         pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
         views = [examined.trial.examples]
     run.results.mkdir(exist_ok=True)
+    for left in run.results.glob(".inputs-*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with writing(run.results), TemporaryDirectory(prefix=".inputs-", dir=run.results) as folder:
         flattened = [
             tuple(_flat(view, rows, material.seed, Path(folder), f"{number}-{part}") for part, rows in enumerate(pair))
@@ -213,5 +215,5 @@ def read_report(folder: Path) -> Report:
     path = folder / FACTS
     try:
         return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
         raise damaged(path, f"it is no report ({type(failure).__name__})") from failure

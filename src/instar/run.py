@@ -81,6 +81,12 @@ class Run:
         """Drop what only an unfinished run needs."""
         shutil.rmtree(self.results, ignore_errors=True)
 
+    def tidy(self) -> None:
+        """Do what is left of `clean` where a finished run was killed in it."""
+        if self.results.exists():
+            with locked(self.folder):
+                self.clean()
+
     @property
     def log(self) -> Path:
         return self.folder / LOG
@@ -202,7 +208,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         with safe_open(path, framework="numpy") as stream:
             content = json.loads(stream.metadata()["content"])
             return {key: stream.get_tensor(key) for key in stream.keys()}, content  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError) as failure:
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RecursionError) as failure:
         raise FolderError(
             "What an earlier start of the run wrote cannot be read", where=str(path), remedy="Choose another --out"
         ) from failure

@@ -24,7 +24,8 @@ from instar import cache
 from instar.errors import ColumnError, ContentError, InstarError, SourceError
 from instar.fields import Arrays, Problem, kinds
 from instar.keys import row_keys
-from instar.sources import Chunk, FileColumn, Source, bounded
+from instar.settings import Settings
+from instar.sources import Chunk, Column, FileColumn, Source, bounded
 from instar.version import VERSION
 
 FORMAT = 1
@@ -53,6 +54,20 @@ class ColumnPlan:
 
     kind: str
     plan: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def survey(cls, name: str, kind: str, sample: Column, settings: Settings, place: str) -> ColumnPlan:
+        """The plan that a kind makes of a sample. Raises ColumnError with the column's name where it cannot."""
+        try:
+            return cls(kind, kinds[kind].survey(sample, settings))
+        except ColumnError as failure:
+            what, remedy = failure.what, failure.remedy
+        except InstarError:
+            raise
+        except Exception as failure:  # a plug-in's kind may raise anything
+            what, remedy = f"It cannot be read as {kind} ({type(failure).__name__}: {failure})", None
+        remedy = remedy or f"Name another kind (--kind {name}=KIND), or leave the column out (--exclude {name})"
+        raise ColumnError(what, where=f"{place}, column {name!r}", remedy=remedy)
 
     def read(self, name: str, chunk: Chunk, source: Source, start: int) -> Arrays:
         """What the kind makes of a chunk of ``source`` whose first row is number ``start``.

@@ -14,6 +14,7 @@ from instar.batches import Batches, Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.fields import Field
 from instar.seeds import seed_for
+from instar.shapes import Choice
 
 if TYPE_CHECKING:
     from instar.networks.assemble import Network, Plan
@@ -71,6 +72,8 @@ def conduct(
 ) -> Trial:
     """Build and train on ``training`` rows; ``validation`` rows decide when to stop, else ``epochs`` do.
 
+    Validation rows whose answers nobody knows, or nobody can give, decide nothing; it is as if there were none.
+
     ``fitted``: the fields, fitted on the training rows.
     """
     import torch
@@ -89,6 +92,8 @@ def conduct(
         torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
         network = Network(*shapes_of(inputs, targets), material.network)
         network.initialize(examples.take(sample).inputs)
+    if validation is not None:
+        validation = _answered(examples, validation)
     settings = resolve(material.settings, material.network.principal.recipe, len(training))
 
     assert settings.batch is not None  # `resolve` leaves nothing open
@@ -106,3 +111,12 @@ def conduct(
         stage=stage,
     )
     return Trial(inputs, targets, network, settings, outcome, examples)
+
+
+def _answered(examples: Examples, rows: np.ndarray) -> np.ndarray | None:
+    """The rows of which a target is known and has been learned of; None where there are none."""
+    known = np.zeros(len(rows), bool)
+    for name, truth in truths_for(examples, rows).items():
+        target = next(each for each in examples.targets if each.name == name)
+        known |= truth >= 0 if isinstance(target.answer, Choice) else np.isfinite(truth).all(axis=1)
+    return rows[known] if known.any() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import indent
 from typing import Any
 
 import click
@@ -29,6 +30,16 @@ def plain(value: Any) -> Any:
 
 def print_json(content: Any) -> None:
     click.echo(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_json_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON array, written row by row: there may be millions."""
+    start = "["
+    for row in rows:
+        text = json.dumps(plain(row), indent=2, ensure_ascii=False, allow_nan=False)
+        click.echo(start + "\n" + indent(text, "  "), nl=False)
+        start = ","
+    click.echo("[]" if start == "[" else "\n]")
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:

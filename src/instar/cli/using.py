@@ -10,8 +10,11 @@ from typing import Any
 
 import click
 
-from instar.cli.output import json_option, plain, print_json, print_lines
+from instar.cli.output import json_option, plain, print_json, print_json_rows, print_lines
 from instar.cli.root import cli, outside_option
+
+# Rows that are turned into text together.
+ROWS_AT_A_TIME = 65_536
 
 
 @cli.command(short_help="Measure a model on other examples with answers.")
@@ -64,12 +67,13 @@ def predict(
     if predictions.problem_count > len(said):
         click.echo(f"... and {predictions.problem_count - len(said):,} more values that could not be read", err=True)
     if style == "json":
-        print_json(frame.to_dicts())
+        print_json_rows(frame.iter_rows(named=True))
     elif style == "json-lines":
         for row in frame.iter_rows(named=True):
             click.echo(json.dumps(plain(row), ensure_ascii=False, allow_nan=False))
     elif style == "csv" or not sys.stdout.isatty():
-        click.echo(frame.write_csv(), nl=False)
+        for number, part in enumerate(frame.iter_slices(ROWS_AT_A_TIME)):
+            click.echo(part.write_csv(include_header=number == 0), nl=False)
     else:
         with pl.Config(tbl_rows=50, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             print_lines(str(frame).split("\n"))

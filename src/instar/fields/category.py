@@ -149,7 +149,9 @@ class ClassField(Field):
     def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> ClassField:
         classes, counts = content["classes"], content["counts"]
         expect(isinstance(classes, list) and 2 <= len(classes) <= MOST_CLASSES, "classes")
-        expect(all(isinstance(each, bool | int | float | str) for each in classes), "classes")
+        expect({type(each) for each in classes} in ({bool}, {int}, {float}, {str}), "classes")
+        expect(len(set(classes)) == len(classes), "classes")
+        expect(not isinstance(classes[0], int | float) or all(abs(each) < 1 << 63 for each in classes), "classes")
         expect(isinstance(counts, list) and len(counts) == len(classes), "counts")
         expect(all(type(count) is int and 0 <= count < 1 << 62 for count in counts), "counts")
         return cls(name, classes, _distinct(array(arrays, "digests", np.uint64, len(classes))), counts)

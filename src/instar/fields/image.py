@@ -158,6 +158,8 @@ class Image(Kind):
 
     def survey(self, sample: Column, settings: Settings) -> dict[str, Any]:
         assert isinstance(settings, ImageSettings)
+        if isinstance(sample, pl.Series) or (isinstance(sample, np.ndarray) and sample.ndim not in (3, 4)):
+            raise ColumnError("A column of cells cannot be read as pictures", remedy="Give files or arrays of pictures")
         if isinstance(sample, FileColumn):
             sizes, channels = _survey_files(sample, settings.maximum_pixels)
             levels, fractions = None, False

@@ -44,5 +44,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | No
             return state, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as failure:
         raise FolderError(
-            "The checkpoint cannot be read", where=str(path), remedy="Delete it to train from the beginning"
+            "The checkpoint cannot be read",
+            where=str(path),
+            remedy="Delete the folder of the run to train from the beginning",
         ) from failure

@@ -26,7 +26,7 @@ from instar.training.optimizers import OPTIMIZERS
 from instar.training.parameters import FlatParameters
 from instar.training.record import Record
 from instar.training.regularization import WeightAverage, mixable, mixup, regularize_gradient, regularize_weights
-from instar.training.schedules import PLATEAU_FACTOR, lowers_rate, rate_factor
+from instar.training.schedules import PLATEAU_FACTOR, PLATEAU_LEAST, lowers_rate, rate_factor
 from instar.training.settings import TrainingSettings
 from instar.training.state import TrainingState
 
@@ -210,9 +210,11 @@ class _Learner:
                 else:
                     progress.waits += 1
             self.record.line("epoch", norm, rate, validation_loss=loss, best=better, waits=progress.waits)
-            if self.schedule == "plateau" and lowers_rate(progress.waits, patience):
+            lowers = self.schedule == "plateau" and lowers_rate(progress.waits, patience)
+            if lowers:
                 progress.factor *= PLATEAU_FACTOR
-            if progress.waits >= patience:
+            # Below the least rate weights hardly move, and each tiny gain would buy patience anew.
+            if progress.waits >= patience or (lowers and progress.factor < PLATEAU_LEAST):
                 progress.stopped_by = "patience"
         progress.loss_sum, progress.loss_rows = 0.0, 0
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 # third runs at 1/25 of the rate, where the noise of the steps no longer hides small gains.
 PLATEAU_FACTOR = 0.2
 PLATEAU_STAGES = 3
+PLATEAU_LEAST = 1e-3
 
 
 @dataclass(frozen=True)
