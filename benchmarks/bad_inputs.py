@@ -177,6 +177,8 @@ def _left(case: Case, code: int, before: set[str], after: set[str]) -> Iterator[
         yield f"removed {gone[0]}"
     for path in sorted(after - before):
         first = path.split("/")[0]
+        if path.startswith("tmp/torchinductor_"):
+            continue  # torch's own: it makes this empty folder, one for each person, for every optimizer
         if path.endswith(".part") or first in ("home", "tmp"):
             yield f"left {path}"
         elif first == "cache" or (path + "/").startswith(("full/cache/", "full/cache")):

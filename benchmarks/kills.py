@@ -25,7 +25,7 @@ from benchmarks.common import INSTAR, heading, table, workshop
 
 COMMAND = (
     *("train", "example:digits", "--no-rivals", "--seed", "0", "--network", "lenet"),
-    *("--epochs", "40", "--patience", "40", "--set", "dropout=0.1"),
+    *("--epochs", "12", "--patience", "12", "--set", "dropout=0.1"),
 )
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
