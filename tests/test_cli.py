@@ -180,7 +180,7 @@ def test_a_folder_with_something_else_in_it_is_refused_untouched(instar: Here) -
         (("data.csv", "--target", "answer", "--set", "device=cuda"), 2),
         (("data.csv", "--target", "answer", "--exclude", "first,second"), 3),
         (("data.csv", "--target", "answer", "--exclude", "first", "--exclude", "second"), 3),
-        (("data.csv", "--target", "answer", "--time-order", "answer"), 3),
+        (("data.csv", "--target", "answer", "--time-order", "answer"), 2),
         (("data.csv", "--target", "answer", "--split", "first"), 3),
         (("data.csv", "--target", "answer", "--split", "answer"), 2),
         (("data.csv", "--target", "answer", "--set", "exam_of=nowhere"), 5),
@@ -476,3 +476,13 @@ def test_a_reader_that_goes_away_is_no_error(model: Path, tmp_path: Path) -> Non
     )
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_predictions_say_where_their_examples_are(instar: Here, model: Path) -> None:
+    rows = instar("predict", model, "example:iris", "--where", "--json").json
+    assert list(rows[0]) == ["where", "prediction", "confidence"]
+    assert len({row["where"] for row in rows}) == 150
+
+
+def test_a_measurement_does_not_claim_that_rows_were_new(instar: Here, model: Path) -> None:
+    assert "had not seen" not in instar("evaluate", model, "example:iris").out

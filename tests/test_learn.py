@@ -539,3 +539,14 @@ def test_nothing_is_written_outside_the_folder_of_the_model(tmp_path: Path, monk
         "run.json",
         "split.safetensors",
     ]
+
+
+def test_a_column_that_gives_the_answer_away_is_said_to_whoever_uses_python(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = np.random.default_rng(0).normal(size=300)
+    frame = pl.DataFrame({"noise": first[::-1], "leak": 2 * first, "price": first})
+    model = instar.train(frame, "price", out=tmp_path / "run", epochs=1, rivals=False, network="linear")
+    assert any(each.levelname == "WARNING" and "'leak' alone predicts" in each.message for each in caplog.records)
+    assert model.report is not None and any("'leak'" in each for each in model.report.findings)
+    assert "alone predicts" in model._repr_html_()

@@ -13,9 +13,10 @@ import pytest
 
 import instar
 from instar.errors import InterruptionError, ModelError
-from instar.evaluation.report import Report
+from instar.evaluation.report import FACTS, Report
 from instar.learn import learn
-from instar.reporting import CARD, FACTS, PAGE, read_report
+from instar.model import read_report
+from instar.reporting import CARD, PAGE
 
 QUICK: Mapping[str, Any] = {"epochs": 2, "network": "linear", "target": "answer", "rivals": False}
 

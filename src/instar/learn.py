@@ -16,14 +16,14 @@ from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
 from instar.declaration import check_loadable
 from instar.division import TRAINING, VALIDATION, Division, as_recorded, divide, examines
-from instar.errors import ColumnError, InterruptionError, ModelError
+from instar.errors import ColumnError, DataError, InterruptionError, ModelError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
 from instar.findings import constant_columns, giveaways, look
-from instar.model import Model, check_columns, load
+from instar.model import Model, check_columns, load, read_report
 from instar.recognition import Recognition, Roles, recognize
-from instar.reporting import compete, read_report, report_on, write_report
+from instar.reporting import compete, report_on, write_report
 from instar.run import Request, Run, exam_of
 from instar.sources import Source
 from instar.sources.locate import locate
@@ -180,6 +180,12 @@ def prepare(
     asked = settings.group(LearnSettings)
     columns = Columns(store, varying, recognition.roles.targets, settings.groups)
     training = division.part(TRAINING)
+    if not len(training):
+        raise DataError(
+            "The way in which the rows are divided leaves none to learn from",
+            where=source.place,
+            remedy="Divide them otherwise (--group, --time-order, --split), or bring more rows",
+        )
     fitted = columns.fit(training)
     check_loadable([*fitted[0], *fitted[1]], recognition.plans)
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
@@ -210,11 +216,13 @@ def look_around(
     held_out = division.part(VALIDATION)
     if not len(held_out):
         training, held_out = training[::2], training[1::2]
-    found += giveaways(Examples(columns.store, inputs, targets), training, held_out)
     findings += map(str, found)
     for sentence in (*findings, *division.notes):
         logger.info("- %s", sentence)
-    return findings
+    leaks = [str(each) for each in giveaways(Examples(columns.store, inputs, targets), training, held_out)]
+    for sentence in leaks:
+        logger.warning("- %s", sentence)  # which Python shows too, where nobody asked to see more
+    return findings + leaks
 
 
 def model_of(material: Material, examined: Examined, recognition: Recognition, report: Report, folder: Path) -> Model:
@@ -242,7 +250,9 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
         raise ColumnError(
             "It is not said which column holds the right answers",
             where=source.place,
-            remedy=f"Name it with --target; the columns are: {', '.join(schema.columns)}",
+            remedy=f"Name it with --target; the columns are: {', '.join(schema.columns)}"
+            if len(schema.columns) > 1
+            else "Put the examples into a folder for each class, or their answers into a table beside them",
         )
     return Roles(targets, split.group, split.time_order, split.split or schema.given_split, asked.exclude)
 

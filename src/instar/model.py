@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from instar.division import usable_rows
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
 from instar.evaluation.conformal import COVERAGE, half_width, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
-from instar.evaluation.report import Report
+from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
+from instar.folder import damaged
 from instar.frames import frame_like
 from instar.shapes import Choice
 from instar.sources import Source, bounded
@@ -77,6 +79,12 @@ class Model:
         None for a target that is an amount.
         """
         return self._by_target({each.name: each.classes for each in self.targets})
+
+    @property
+    def report(self) -> Report | None:
+        """The report of the training, or None where the model's folder holds none."""
+        known = self.folder is not None and (self.folder / FACTS).is_file()
+        return read_report(self.folder) if self.folder is not None and known else None
 
     def predict(self, source: Any, *, coverage: float = COVERAGE, allow_outside: bool = False) -> Any:
         """A frame with a row per example.
@@ -273,8 +281,12 @@ class Model:
             for metrics in self.claims.get("metrics", {}).values()
             for name, score in metrics.items()
         )
+        report = self.report
+        said = [] if report is None else [line for each in report.targets for line in report.verdict(each)]
+        said += [] if report is None else report.findings
+        words = "".join(f"<p>{escape(line)}</p>" for line in said)
         head = "<tr><th>metric</th><th>value</th><th>95 % interval</th></tr>"
-        return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
+        return f"<p>{escape(repr(self))}</p>{words}<table>{head}{rows}</table>"
 
 
 def load(folder: str | Path) -> Model:
@@ -300,3 +312,12 @@ def check_columns(source: Source, names: Iterable[str], who: str) -> None:
             where=source.place,
             remedy=f"The columns are: {', '.join(columns)}",
         )
+
+
+def read_report(folder: Path) -> Report:
+    """The report of a finished run, without its pictures. Raises ModelError where it cannot be read."""
+    path = folder / FACTS
+    try:
+        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
+        raise damaged(path, f"it is no report ({type(failure).__name__})") from failure

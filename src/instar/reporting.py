@@ -18,14 +18,13 @@ from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
 from instar.evaluation.conformal import COVERAGE, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
-from instar.evaluation.report import Protocol, Report
+from instar.evaluation.report import FACTS, Protocol, Report
 from instar.evaluation.rivals._arrays import write_inputs
 from instar.evaluation.rivals.base import Inputs
 from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affordable_rows, run_rivals
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
 from instar.files import write_json, write_text, writing
-from instar.folder import damaged
 from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Vector
@@ -34,7 +33,7 @@ from instar.trial import Material, Trial
 from instar.version import VERSION
 
 PROTOCOLS: dict[Exam, Protocol] = {Exam.SEPARATE: "exam", Exam.FOLDS: "folds", Exam.NONE: "none"}
-PAGE, FACTS, CARD = "report.html", "report.json", "README.md"
+PAGE, CARD = "report.html", "README.md"
 # Training rows that are enough to see that a network failed to learn them.
 LIMITATION_ROWS = 20_000
 
@@ -208,12 +207,3 @@ def write_report(report: Report, folder: Path) -> None:
     report.write_html(folder / PAGE)
     write_text(folder / CARD, report.model_card())
     write_json(folder / FACTS, report.to_json())
-
-
-def read_report(folder: Path) -> Report:
-    """The report of a finished run, without its pictures. Raises ModelError where it cannot be read."""
-    path = folder / FACTS
-    try:
-        return Report.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
-        raise damaged(path, f"it is no report ({type(failure).__name__})") from failure

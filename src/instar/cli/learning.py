@@ -109,7 +109,9 @@ def _read_config(path: Path | None) -> dict[str, Any]:
         raise UsageError(f"The settings cannot be read ({failure.strerror})", where=str(path)) from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise UsageError(
-            f"The file is not TOML ({failure})", where=str(path), remedy="Write lines: name = value"
+            f"The file is not TOML ({failure})",
+            where=str(path),
+            remedy='Write lines such as epochs = 20, with words in quotes: target = "price"',
         ) from failure
     return {_name(written): value for written, value in content.items()}
 

@@ -39,6 +39,7 @@ def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: boo
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE_OR_FILES...")
 @click.option("--coverage", type=float, help="Share of truths that low to high shall hold; 0.9 if not said.")
 @click.option("--probabilities", is_flag=True, help="A column per class as well.")
+@click.option("--where", "places", is_flag=True, help="Begin with the place of each example: its file, or its line.")
 @click.option("--json", "style", flag_value="json", help="One JSON document.")
 @click.option("--json-lines", "style", flag_value="json-lines", help="One JSON object a line.")
 @click.option("--csv", "style", flag_value="csv", help="Comma-separated values.")
@@ -48,6 +49,7 @@ def predict(
     sources: Sequence[str],
     coverage: float | None,
     probabilities: bool,
+    places: bool,
     style: str | None,
     allow_outside: bool,
 ) -> None:
@@ -58,10 +60,13 @@ def predict(
 
     loaded = load(model)
     given: Any = list(sources) if len(sources) > 1 else sources[0]
-    predictions = loaded.answer(loaded.open(given, allow_outside=allow_outside))
+    opened = loaded.open(given, allow_outside=allow_outside)
+    predictions = loaded.answer(opened)
     frame = pl.DataFrame(
         loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
     )
+    if places:
+        frame.insert_column(0, pl.Series("where", [opened.locate_row(row) for row in range(len(frame))], pl.String))
     said = predictions.problems[:SAID_PROBLEMS]
     print_lines(said, err=True)
     if predictions.problem_count > len(said):

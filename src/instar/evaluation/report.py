@@ -14,6 +14,9 @@ from instar.files import write_text
 from instar.metrics import METRICS, Score
 from instar.shapes import Grid, Shape, Vector
 
+# The file in a model's folder that has a report's facts.
+FACTS = "report.json"
+
 Protocol = Literal["exam", "folds", "none", "elsewhere"]
 
 
@@ -92,7 +95,7 @@ class Report:
 
     def verdict(self, result: TargetResult) -> list[str]:
         """How good the answers for a target are, in sentences; where a rival wins, that is the first."""
-        return verdict(result, folds=self.protocol == "folds")
+        return verdict(result, folds=self.protocol == "folds", unseen=self.protocol != "elsewhere")
 
     def summary(self) -> list[str]:
         """Lines for a terminal: for each target the verdict, the metrics and the rivals."""

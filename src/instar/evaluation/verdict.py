@@ -24,22 +24,23 @@ def written_interval(name: str, score: Score) -> str:
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def verdict(result: TargetResult, *, folds: bool = False) -> list[str]:
+def verdict(result: TargetResult, *, folds: bool = False, unseen: bool = True) -> list[str]:
     """Sentences, the most important first. Where a rival wins, that is the first.
 
     folds: whether the score is the procedure's, of networks that each saw a part of the rows.
+    unseen: whether it is known that the rows were not learned from.
     """
-    return [*_standings(result, folds), *_unknown(result)]
+    return [*_standings(result, folds, unseen), *_unknown(result)]
 
 
-def _standings(result: TargetResult, folds: bool) -> list[str]:
+def _standings(result: TargetResult, folds: bool, unseen: bool) -> list[str]:
     score, name = result.score, result.main
     if score is None:
         return [_no_score(result)]
     ranked = result.ranked()
     simple = next((each for each in ranked if each.baseline), None)
     serious = next((each for each in ranked if not each.baseline), None)
-    sentences = [_standing(name, score, result.metrics, folds)]
+    sentences = [_standing(name, score, result.metrics, folds, unseen)]
     if simple is not None and not better(name, _worst(name, score), simple.metrics[name].value):
         sentences.insert(0, _useless(name, score, simple))
     elif simple is not None:
@@ -77,9 +78,9 @@ def _no_score(result: TargetResult) -> str:
     return "No score is given: the network's answers are not numbers."
 
 
-def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool) -> str:
+def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool, unseen: bool) -> str:
     who = "Networks trained in this way" if folds else "The network"
-    rows = f"{score.rows:,} rows that {'they' if folds else 'it'} had not seen"
+    rows = f"{score.rows:,} rows" + (f" that {'they' if folds else 'it'} had not seen" if unseen else "")
     interval = f"(95 % interval {written_interval(name, score)})"
     if name == "accuracy":
         return f"{who} {'are' if folds else 'is'} right on {written(name, score.value)} of {rows} {interval}."
