@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from instar.evaluation.conformal import KEPT, half_width, shortfall, sorted_residuals
+from instar.evaluation.conformal import KEPT, half_width, held, shortfall, sorted_residuals
 
 
 @pytest.mark.parametrize("rows", [50, 999, 30_000])
@@ -33,6 +33,15 @@ def test_many_rows_are_kept_as_a_thousand_and_never_too_narrow():
         exact = np.sort(np.abs(truth), axis=0)[int(np.ceil(12_346 * coverage)) - 1]
         assert (half_width(residuals, coverage) >= exact).all()
         assert ((np.abs(truth) <= half_width(residuals, coverage)).mean(axis=0) < coverage + 0.003).all()
+
+
+def test_rows_inside_are_counted_among_those_whose_truth_is_known():
+    residuals = sorted_residuals(np.arange(1.0, 10.0), np.zeros(9))
+    assert held(np.array([5.0, -9.0, 9.5, np.nan]), np.zeros(4), residuals, 0.9) == (2, 3)
+    assert held(np.array([[5.0, 1.0], [5.0, 12.0]]), np.zeros((2, 2)), np.repeat(residuals[:, None], 2, 1), 0.9) == (
+        1,
+        2,
+    )
 
 
 def test_few_rows_give_the_widest_and_say_so():

@@ -109,13 +109,23 @@ def test_a_clean_table_has_no_findings():
 def test_missing_and_unreadable_values_are_named():
     cells = [str(number) for number in range(ROWS)]
     cells[7] = "many"
-    sparse = [None if row % 4 else 1.0 + row for row in range(ROWS)]
+    sparse = pl.Series([None if row % 4 else 1.0 + row for row in range(ROWS)])
+    nearly = pl.Series([None if row == 5 else 2.0 + row for row in range(ROWS)])
     answers = [None if row < 30 else float(row) for row in range(ROWS)]
-    found = seen({"a": pl.Series(cells), "sparse": pl.Series(sparse), "y": pl.Series(answers)}, ["y"])
+    found = seen({"a": pl.Series(cells), "nearly": nearly, "sparse": sparse, "y": pl.Series(answers)}, ["y"])
     assert any("Column 'a' has one value that cannot be read" in each and "memory, row 8" in each for each in found)
-    assert "Column 'sparse' is missing in 75% of the rows." in found
-    assert "Column 'y' has no answer in 3% of the rows." in found
+    assert "Values are missing: 'sparse' in 75 %, 'a' in 0.10 %, 'nearly' in 0.10 % of the rows." in found
+    assert "Column 'y' has no answer in 3 % of the rows." in found
     assert len(found) == 3
+
+
+def test_of_many_columns_with_missing_values_the_worst_are_named():
+    columns = {
+        f"c{many}": pl.Series([None if row < many else 1.5 + row for row in range(ROWS)]) for many in range(0, 500, 50)
+    }
+    (found,) = seen({**columns, "y": pl.Series(NOISE)}, ["y"])
+    assert found.startswith("Values are missing: 'c450' in 45 %, 'c400' in 40 %")
+    assert found.endswith("'c200' in 20 % of the rows, and 3 more columns in fewer.")
 
 
 def test_repeated_and_contradicting_rows_are_counted():
@@ -133,12 +143,12 @@ def test_rare_and_dominant_classes_are_named():
     classes = ["common"] * 980 + ["some"] * 12 + ["rare"] * 5 + ["odd"] * 3
     found = seen({"a": pl.Series(NOISE), "b": pl.Series(classes)}, ["b"], ["b"])
     assert found[0].startswith("Column 'b' has 2 classes with fewer than 10 training rows ('odd', 'rare').")
-    assert found[1].startswith("Column 'b' is 'common' in 98% of the training rows.")
+    assert found[1].startswith("Column 'b' is 'common' in 98 % of the training rows.")
 
 
 def test_a_copy_of_the_target_is_named():
     found = seen({"a": pl.Series(NOISE), "b": pl.Series(BETTER), "c": pl.Series(BETTER)}, ["b"], ["b", "c"])
-    assert found == ["Column 'c' repeats the target 'b' in 100.00% of the rows. Leave it out: --exclude c."]
+    assert found == ["Column 'c' repeats the target 'b' in 100 % of the rows. Leave it out: --exclude c."]
 
 
 def test_columns_that_give_the_answer_away_are_measured_on_held_out_rows():

@@ -458,6 +458,7 @@ def test_time_ends_early_with_a_model_and_says_so(tmp_path: Path) -> None:
 def test_no_time_at_all_is_still_a_model(tmp_path: Path) -> None:
     model = instar.train(frame(), "side", out=tmp_path / "model", time=0, rivals=False)
     assert model.predict_proba(frame(5)).shape == (5, 2)
+    assert any("has learned nothing" in note for note in model.report.notes)
 
 
 # What a person says of the columns

@@ -89,6 +89,14 @@ def test_too_few_rows_for_the_range_of_an_amount_are_said(tmp_path: Path) -> Non
     assert [each for each in report.notes if "5 examined rows are too few for intervals of 90 % coverage" in each]
 
 
+def test_how_often_ranges_held_the_truth_is_said_where_other_rows_gave_them(tmp_path: Path) -> None:
+    source = table(1_200).with_columns(answer=pl.col("first") * 2)
+    (note,) = [each for each in report_of(source, tmp_path / "exam").notes if "Ranges" in each]
+    assert "90 % of cases" in note and "of 240 rows of the exam" in note
+    folds = report_of(source.head(100), tmp_path / "folds")
+    assert not [each for each in folds.notes if "Ranges" in each], "the examined rows themselves gave the ranges"
+
+
 def test_a_run_that_is_stopped_while_rivals_learn_keeps_what_was_trained(tmp_path: Path) -> None:
     source, place = table(100), tmp_path / "run"
     asked: list[bool] = []

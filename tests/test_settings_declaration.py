@@ -18,7 +18,7 @@ from instar.cli import main
 from instar.configuration import GENERAL, Configuration, LearnSettings, all_settings, common_settings, owners
 from instar.errors import SettingError
 from instar.evaluation.settings import EvaluationSettings
-from instar.settings import Setting, describe
+from instar.settings import LARGEST_WHOLE, Setting, describe
 from instar.split import SplitSettings
 from instar.training.settings import TrainingSettings
 
@@ -37,6 +37,9 @@ def test_a_setting_means_something_and_takes_its_default(owner: str, declared: S
     assert declared.source is None or declared.source.strip()
     assert declared.check(declared.default) == declared.default
     assert "class" not in describe(declared.type) and "|" not in describe(declared.type), "its type in words"
+    bounds = [bound for bound in (declared.minimum, declared.maximum) if bound not in (None, LARGEST_WHOLE)]
+    for word in declared.choices or [f"{bound:g}" for bound in bounds]:
+        assert word in declared.values
     if declared.choices is not None:
         assert len(set(declared.choices)) == len(declared.choices) >= 2
     if declared.minimum is not None and declared.maximum is not None:

@@ -208,6 +208,12 @@ def test_arrays_tensors_and_pairs():
     assert whole(locate((FRAME, np.array([[1], [2]]))))["target"].to_list() == [1, 2]
     assert whole(locate(([[1, 2], [3, 4]], pd.DataFrame({"a": [1, 2], "b": [3, 4]}))))["target"].shape == (2, 2)
     assert whole(locate({"a": [1, None], "b": np.zeros((2, 3)), "c": ["x", 1]}))["c"].to_list() == ["x", "1"]
+    records = whole(locate([{"a": 1, "b": "x"}, {"b": "y", "c": 2.5}]))
+    assert {name: column.to_list() for name, column in records.items()} == {
+        "a": [1, None],
+        "b": ["x", "y"],
+        "c": [None, 2.5],
+    }
     assert whole(locate({"big": np.array([1, 2], ">i4")}))["big"].to_list() == [1, 2]
 
 
@@ -227,7 +233,9 @@ def test_arrays_tensors_and_pairs():
         (pd.DataFrame([[1, 2]], columns=["1", 1]), "the same name"),
         ((pd.DataFrame({"target": [1]}), [1]), "'target' already"),
         (None, "NoneType"),
-        ([], "list"),
+        ([], "no rows"),
+        ([{}], "no rows"),
+        ([1, 2], "list"),
     ],
 )
 def test_bad_objects_are_named(given, words):

@@ -170,7 +170,7 @@ def test_groups_stay_together_and_equal_inputs_give_way_to_the_exam(threshold):
     parts_by_key(keys[in_use], result.parts[in_use])
     parts_by_key(groups[in_use], result.parts[in_use])
     assert 0 < (~in_use).sum() <= 200
-    assert any("left out" in note for note in result.notes)
+    assert any("Left out of training" in note for note in result.notes)
     test_groups = np.unique(groups[result.parts == TEST])
     assert not ((result.parts == LEFT_OUT) & np.isin(groups, test_groups)).any(), "a row of the exam was lost"
 
@@ -193,8 +193,8 @@ def test_three_groups_are_one_for_each_part_and_the_deviation_is_said(rows, seed
     parts_by_key(groups, result.parts)
     assert {int(part) for part in result.parts} == {TRAINING, VALIDATION, TEST}
     assert result.notes == (
-        "The test part has 33% of the rows where 20% were asked: the rows of a group stay together.",
-        "The validation part has 33% of the rows where 10% were asked: the rows of a group stay together.",
+        "The test part has 33 % of the rows where 20 % were asked: the rows of a group stay together.",
+        "The validation part has 33 % of the rows where 10 % were asked: the rows of a group stay together.",
     )
 
 
@@ -272,7 +272,7 @@ def test_rows_without_a_time_are_the_earliest():
     result = split(random_keys(1000), order=moments)
     assert (result.parts[::10] == TRAINING).all()
     assert (result.parts == TEST).sum() == 200
-    assert any("100 rows have no time" in note for note in result.notes)
+    assert any("as the earliest: 100 rows" in note for note in result.notes)
 
 
 def test_a_later_twin_stays_in_the_exam_and_the_earlier_is_left_out():

@@ -27,6 +27,7 @@ from instar.split import (
 )
 from instar.split.record import unreadable
 from instar.store import Store, StoredColumn
+from instar.words import counted
 
 
 @dataclass(frozen=True)
@@ -179,9 +180,9 @@ def usable_rows(store: Store, inputs: tuple[str, ...], targets: tuple[str, ...])
         known |= store.column(name).present
     notes = []
     if not answered.all():
-        notes.append(f"{int((~answered).sum()):,} rows have no answer and are left out.")
+        notes.append(f"Left out, for want of an answer: {counted(int((~answered).sum()))}.")
     if not known[answered].all():
-        notes.append(f"{int((answered & ~known).sum()):,} rows have nothing that can be read and are left out.")
+        notes.append(f"Left out, with nothing that can be read: {counted(int((answered & ~known).sum()))}.")
     return np.flatnonzero(answered & known), tuple(notes)
 
 

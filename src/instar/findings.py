@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from instar.keys import repeated_share, run_starts
 from instar.shapes import Choice
 from instar.sources import Chunk, FileColumn
 from instar.store import Store, StoredColumn
+from instar.words import percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 # Fewer cells than this that are all different prove nothing.
 TELLING_CELLS = 20
-# Where more than half of a column is missing, a person who does not know it should hear of it.
-MOSTLY_MISSING = 0.5
+# Of so many columns it is said how much of them is missing, those with the most first.
+LISTED_COLUMNS = 6
 # With fewer rows than this a class has one or two in the test, and its score is chance.
 RARE_ROWS = 10
 # From here on "always the largest class" looks like a good score.
@@ -124,19 +125,31 @@ def look(
     ``keys`` (len(rows),) are the rows' keys, ``locate`` says where a row is (`Source.locate_row`).
     """
     findings = []
+    missing: dict[str, float] = {}
     for name in (*inputs, *(field.name for field in targets)):
         column = store.column(name)
         findings += _unreadable(column, locate)
-        missing = 1.0 - float(column.present[rows].mean())
-        if name not in inputs and missing:
-            findings.append(Finding(name, f"has no answer in {_percent(missing)} of the rows"))
-        elif missing > MOSTLY_MISSING:
-            findings.append(Finding(name, f"is missing in {_percent(missing)} of the rows"))
+        share = 1.0 - float(column.present[rows].mean())
+        if share and name in inputs:
+            missing[name] = share
+        elif share:
+            findings.append(Finding(name, f"has no answer in {percent(share)} of the rows"))
+    findings += _missing(missing)
     findings += _copies(store, inputs, targets, rows)
     findings += _repeats([store.column(field.name) for field in targets], rows, keys)
     for field in targets:
         findings += _classes(field)
     return findings
+
+
+def _missing(shares: Mapping[str, float]) -> list[Finding]:
+    """One sentence about all inputs with missing values, from the shares of rows in which they are missing."""
+    if not shares:
+        return []
+    most = sorted(shares, key=lambda name: -shares[name])[:LISTED_COLUMNS]
+    listed = ", ".join(f"{name!r} in {percent(shares[name])}" for name in most)
+    others = f", and {len(shares) - len(most):,} more columns in fewer" if len(shares) > len(most) else ""
+    return [Finding(None, f"Values are missing: {listed} of the rows{others}")]
 
 
 def _unreadable(column: StoredColumn, locate: Callable[[int], str]) -> list[Finding]:
@@ -156,7 +169,7 @@ def _copies(store: Store, inputs: Sequence[str], targets: Sequence[Field], rows:
         for name in inputs:
             share = float((store.column(name).digests[rows] == answers).mean())
             if share >= GIVEAWAY_SCORE:
-                what = f"repeats the target {field.name!r} in {_percent(share)} of the rows"
+                what = f"repeats the target {field.name!r} in {percent(share)} of the rows"
                 findings.append(Finding(name, what, f"Leave it out: --exclude {name}"))
     return findings
 
@@ -196,7 +209,7 @@ def _classes(field: Field) -> list[Finding]:
         findings.append(Finding(field.name, what, "Add examples of them, or join them into one class"))
     largest, share = counts.argmax(), counts.max() / max(1, counts.sum())
     if share >= DOMINANT_SHARE:
-        what = f"is {_names(field, np.array([largest]))[0]!r} in {_percent(share)} of the training rows"
+        what = f"is {_names(field, np.array([largest]))[0]!r} in {percent(share)} of the training rows"
         findings.append(Finding(field.name, what, "Judge by the balanced accuracy: the plain one says little here"))
     return findings
 
@@ -261,7 +274,3 @@ def _tree_score(content: list[np.ndarray], truth: list[np.ndarray], choice: bool
     spread = float(np.square(truth[1] - truth[1].mean(axis=0)).sum())
     explained = 1 - residual / spread if spread else 0.0
     return f"R² {explained:.3f}" if explained >= GIVEAWAY_SCORE else None
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if 0.01 <= share <= 0.99 else f"{share:.2%}"

@@ -60,7 +60,7 @@ def train(
     Parameters
     ----------
     source: a path (table, folder, IDX or .npz file), ``example:NAME``, a pandas, polars or Arrow frame, a dictionary
-        of columns, numpy arrays or torch tensors, or a pair (inputs, target).
+        of columns, a list of dictionaries, numpy arrays or torch tensors, or a pair (inputs, target).
     target: the column with the right answers, or several; not needed where the source says it itself.
     out: the folder of the model; named after source and settings otherwise.
     settings: every setting that the command line knows, by the same name (``instar settings`` lists them), for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from instar.batches import Examples
 from instar.configuration import Configuration
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
-from instar.evaluation.conformal import COVERAGE, shortfall
+from instar.evaluation.conformal import COVERAGE, held, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import FACTS, Protocol, Report
 from instar.evaluation.rivals._arrays import write_inputs
@@ -25,12 +26,16 @@ from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affo
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
 from instar.files import write_json, write_text, writing
+from instar.metrics import LEAST_ROWS
 from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Vector
 from instar.sources import Source
 from instar.trial import Material, Trial
 from instar.version import VERSION
+from instar.words import percent
+
+logger = logging.getLogger("instar")
 
 PROTOCOLS: dict[Exam, Protocol] = {Exam.SEPARATE: "exam", Exam.FOLDS: "folds", Exam.NONE: "none"}
 PAGE, CARD = "report.html", "README.md"
@@ -81,6 +86,7 @@ def _compete(
     """As `compete`, on the inputs and row numbers of what is learned from and what is asked in every exam."""
     columns = material.columns
     results = {}
+    logger.info("Simpler methods learn from the same rows, for at most %.0f s.", settings.rival_time)
     for target in examined.trial.targets:
         assert target.answer is not None
         column = columns.store.column(target.name)
@@ -157,7 +163,7 @@ def report_on(
         why=trial.network.plan.why,
         parameters=sum(each.numel() for each in trial.network.parameters()),
         history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
-        notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_shortfalls(examined)],
+        notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_ranges(examined, division)],
         timings={"training": round(examined.seconds, 3), **timings},
         settings=settings.changed(),
         versions={
@@ -178,10 +184,24 @@ def _parts(division: Division) -> dict[str, int]:
     return {name: len(division.part(part)) for part, name in names.items() if len(division.part(part))}
 
 
-def _shortfalls(examined: Examined) -> list[str]:
-    """Where too few rows were examined for intervals of the usual coverage."""
-    found = [shortfall(residuals, COVERAGE) for residuals in examined.residuals.values()]
-    return [sentence for sentence in found if sentence is not None]
+def _ranges(examined: Examined, division: Division) -> list[str]:
+    """Where too few rows were examined for intervals of the usual coverage; and how often they held the truth.
+
+    The latter can only be said where rows other than the examined ones said how wide intervals are.
+    """
+    sentences = []
+    for name, residuals in examined.residuals.items():
+        short = shortfall(residuals, COVERAGE)
+        if short is not None:
+            sentences.append(short)
+        elif division.exam is Exam.SEPARATE and len(division.part(VALIDATION)):
+            count, rows = held(examined.truth[name], examined.answers[name], residuals, COVERAGE)
+            if rows >= LEAST_ROWS:
+                sentences.append(
+                    f"Ranges for {name!r} that are meant to hold the truth in {percent(COVERAGE)} of cases held it in"
+                    f" {percent(count / rows)} of {rows:,} rows of the exam."
+                )
+    return sentences
 
 
 def _limitation(trial: Trial, division: Division) -> list[str]:

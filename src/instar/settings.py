@@ -47,6 +47,18 @@ class Setting:
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def values(self) -> str:
+        """What it may be, in words."""
+        if self.choices is not None:
+            return ", ".join(self.choices)
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (("at least", self.minimum), ("at most", self.maximum))
+            if bound is not None and bound != LARGEST_WHOLE
+        ]
+        return describe(self.type).removesuffix(" or nothing") + (f", {', '.join(bounds)}" if bounds else "")
+
     def check(self, value: Any) -> Any:
         """``value`` as this setting's type. Raises SettingError where it cannot be."""
         try:

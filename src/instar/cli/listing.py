@@ -47,6 +47,7 @@ def settings(word: str | None, as_json: bool) -> None:
         {
             "name": declared.name,
             "default": "from the data" if declared.default is None else _shown(declared.default),
+            "values": declared.values,
             "meaning": declared.meaning + (f" ({declared.source})" if declared.source else ""),
             "of": owner,
         }

@@ -44,6 +44,14 @@ def half_width(residuals: np.ndarray, coverage: float) -> Any:
     return residuals[min(max(rank, 1), len(residuals)) - 1]
 
 
+def held(truth: np.ndarray, prediction: np.ndarray, residuals: np.ndarray, coverage: float) -> tuple[int, int]:
+    """In how many rows with a known truth, (n,) or (n, width), the interval holds it, and how many there are."""
+    error = np.abs(np.asarray(truth, dtype=np.float64) - np.asarray(prediction, dtype=np.float64))
+    error = error[np.isfinite(error).reshape(len(error), math.prod(error.shape[1:])).all(axis=1)]
+    within = (error <= half_width(residuals, coverage)).reshape(len(error), math.prod(error.shape[1:]))
+    return int(within.all(axis=1).sum()), len(error)
+
+
 def shortfall(residuals: np.ndarray, coverage: float) -> str | None:
     """A sentence where the residuals are too few to vouch for the coverage, else None."""
     attainable = len(residuals) / (len(residuals) + 1)

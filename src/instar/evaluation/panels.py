@@ -14,6 +14,8 @@ from instar.shapes import Picture, View
 
 # A matrix is shown with its counts up to the first number of classes, and up to the second as colors alone.
 _COUNTED_CLASSES, _SHOWN_CLASSES = 12, 40
+# With so few classes there is room for their names above the columns.
+_NAMED_CLASSES = 5
 _CONFUSED_PAIRS = 12
 _SHOWN_INPUTS = 6
 _SHOWN_LETTERS = 200
@@ -101,7 +103,7 @@ def confusion_panel(result: TargetResult) -> str:
             for other, count in enumerate(counts)
         )
         rows.append(f'<tr><th class="line" title="{label}"><span>{label}</span></th>{cells}</tr>')
-    kind = "matrix" if counted else "matrix dense"
+    kind = "matrix roomy" if len(matrix) <= _NAMED_CLASSES else "matrix" if counted else "matrix dense"
     note = "A row per true class, a column per answer; the deeper the color, the larger the share of the row."
     table = f'<table class="{kind}"><tr><th></th>{heads}</tr>{"".join(rows)}</table>'
     return f'<p class="note">{note}</p><div class="wide">{table}</div>'

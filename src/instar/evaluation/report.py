@@ -108,6 +108,9 @@ class Report:
             lines += [*self.verdict(result), *_score_lines(result), *_rival_lines(result)]
         return lines + ([""] if self.notes else []) + list(self.notes)
 
+    def __str__(self) -> str:
+        return "\n".join(self.summary())
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures, as strict JSON, with ``verdict`` and ``metrics`` for whoever reads only this."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from instar.evaluation.results import TargetResult, written_amount
 from instar.evaluation.rivals.run import RivalResult
 from instar.metrics import LEAST_ROWS, METRICS, Score, better
+from instar.words import counted
 
 
 def written(name: str, value: float) -> str:
@@ -73,14 +74,14 @@ def _best(name: str, score: Score) -> float:
 
 def _no_score(result: TargetResult) -> str:
     if result.examined < LEAST_ROWS:
-        rows = "no row" if not result.examined else f"only {result.examined} row{'s' if result.examined > 1 else ''}"
+        rows = f"only {counted(result.examined)}" if result.examined else "no row"
         return f"No score is given: {rows} could be examined, and fewer than {LEAST_ROWS} prove nothing."
     return "No score is given: the network's answers are not numbers."
 
 
 def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool, unseen: bool) -> str:
     who = "Networks trained in this way" if folds else "The network"
-    rows = f"{score.rows:,} rows" + (f" that {'they' if folds else 'it'} had not seen" if unseen else "")
+    rows = counted(score.rows) + (f" that {'they' if folds else 'it'} had not seen" if unseen else "")
     interval = f"(95 % interval {written_interval(name, score)})"
     if name == "accuracy":
         return f"{who} {'are' if folds else 'is'} right on {written(name, score.value)} of {rows} {interval}."

@@ -20,6 +20,7 @@ from instar.fields.number import LEAST_SHARE, has_codes
 from instar.settings import Settings, setting
 from instar.shapes import NO_ANSWER, UNKNOWN_CLASS, Choice, Text, Vector
 from instar.sources import Column, FileColumn
+from instar.words import percent
 
 # Codes of an input that are no category's.
 ABSENT, UNSEEN = 0, 1
@@ -139,7 +140,8 @@ class ClassField(Field):
     def describe(self) -> str:
         largest = max(range(len(self.classes)), key=lambda each: self.answer.counts[each])
         share = self.answer.counts[largest] / max(1, sum(self.answer.counts))
-        return f"{len(self.classes)} classes, the largest {quote(self.classes[largest])} with {share:.0%} of the rows"
+        share_in_words = f"{quote(self.classes[largest])} with {percent(share)} of the rows"
+        return f"{len(self.classes)} classes, the largest {share_in_words}"
 
     def state(self) -> State:
         content = {"role": "target", "classes": list(self.classes), "counts": list(self.answer.counts)}

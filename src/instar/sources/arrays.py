@@ -20,17 +20,18 @@ INPUT, TARGET = "input", "target"
 
 @sources.register("memory")
 class InMemory(MemorySource):
-    """Frames of any library that narwhals knows, arrays, tensors, (inputs, target), or a dictionary of columns.
+    """Frames of any library that narwhals knows, arrays, tensors, pairs (inputs, target), columns or records.
 
     An array or tensor alone is the column ``input``; in a pair the second is the column ``target``, and the first may
     also be a frame or a dictionary. An array of one axis is a column of cells, one of more has an array in each row.
+    Columns are a dictionary of cells by name, records a list of dictionaries; what a record lacks is missing.
     """
 
     @classmethod
     def recognizes(cls, given: Any, options: Mapping[str, Any]) -> bool:
         if isinstance(given, tuple):
             return len(given) == 2 and not any(isinstance(each, str | os.PathLike) for each in given)
-        return isinstance(given, Mapping) or _is_frame(given) or _is_array(given)
+        return isinstance(given, Mapping) or _is_frame(given) or _is_array(given) or _is_records(given)
 
     @classmethod
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
@@ -66,6 +67,10 @@ class InMemory(MemorySource):
         return cls("frame" if _is_frame(given) else "arrays", place, columns, schema)
 
 
+def _is_records(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(isinstance(each, Mapping) for each in given)
+
+
 def _is_frame(given: Any) -> bool:
     return nw.dependencies.is_into_dataframe(given) or isinstance(given, pl.LazyFrame)
 
@@ -84,6 +89,9 @@ def _columns(given: Any, place: str) -> dict[str, Column]:
         return frame_columns(_to_polars(given), place)
     if isinstance(given, Mapping):
         return {str(name): _column(str(name), column, place) for name, column in given.items()}
+    if _is_records(given):
+        names = dict.fromkeys(name for record in given for name in record)
+        return {str(name): _column(str(name), [record.get(name) for record in given], place) for name in names}
     return {INPUT: _column(INPUT, given, place)}
 
 

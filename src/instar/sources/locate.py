@@ -33,10 +33,13 @@ def locate(
     for source in sorted(sources.values(), key=lambda source: -source.precedence):
         if source.recognizes(given, options):
             return source.open(given, options)
+    if isinstance(given, list | tuple) and not given:
+        raise SourceError("There are no rows", where="the list")
     if as_path(given) is None:
         raise SourceError(
             f"Examples cannot be read from an object of type {type(given).__name__}",
-            remedy="Give a path, a data frame, arrays, a dictionary of columns, or a pair (inputs, target)",
+            remedy="Give a path, a data frame, arrays, a dictionary of columns, a list of records or files, or a pair "
+            "(inputs, target)",
         )
     path = existing(given)
     with reading(path), path.open("rb"):

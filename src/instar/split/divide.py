@@ -15,6 +15,7 @@ from instar.split.moments import by_time
 from instar.split.record import Record, checked_shares, freeze
 from instar.split.settings import SplitSettings
 from instar.split.strata import stratified, whole_groups
+from instar.words import counted, percent
 
 # From here on the bands alone decide: a test of 20 % misses its share by 0.4 % of the rows at most in 19 of 20
 # tables, and classes of one per cent have 20 +- 4.5 test rows. Below, chance would be felt, so the split is stratified.
@@ -114,7 +115,7 @@ def split(
     parts = give_way(parts, keys) if groups is not None or order is not None else parts
     left_out = int((parts == LEFT_OUT).sum())
     if left_out:
-        notes.append(f"{left_out:,} rows with inputs equal to rows of the exam are left out of training.")
+        notes.append(f"Left out of training, for the same inputs as rows of the exam: {counted(left_out)}.")
     because = (
         "rows of one moment" if order is not None else "the rows of a group" if groups is not None else "equal inputs"
     )
@@ -131,9 +132,9 @@ def _misses(parts: np.ndarray, shares: tuple[float, float], together: str | None
     for part, share in ((TEST, shares[0]), (VALIDATION, shares[1])):
         count = int((parts == part).sum())
         if share and not count:
-            found.append(f"No row is in the {NAMES[part]} part, for which {share:.0%} were asked.")
+            found.append(f"No row is in the {NAMES[part]} part, for which {percent(share)} were asked.")
         elif together and abs(count - share * rows) > max(1.0, NOTED_DEVIATION * share * rows):
-            what = f"The {NAMES[part]} part has {count / rows:.0%} of the rows where {share:.0%} were asked"
+            what = f"The {NAMES[part]} part has {percent(count / rows)} of the rows where {percent(share)} were asked"
             found.append(f"{what}: {together} stay together.")
     return found
 
@@ -163,7 +164,7 @@ def _straddling(parts: np.ndarray, keys: np.ndarray) -> list[str]:
     if not count:
         return []
     note = (
-        f"The split was given, and {count:,} rows of its training or validation have the same inputs as rows of the"
-        " part that examines them: the score may be too good."
+        f"The split was given, and in its training or validation {'has' if count == 1 else 'have'} {counted(count)} the"
+        " same inputs as rows of the part that examines them: the score may be too good."
     )
     return [note]

@@ -9,6 +9,7 @@ import numpy as np
 from instar.errors import ColumnError
 from instar.parts import TEST, VALIDATION
 from instar.split.record import unreadable
+from instar.words import counted
 
 
 def by_time(order: np.ndarray, shares: tuple[float, float], content: dict[str, Any], notes: list[str]) -> np.ndarray:
@@ -17,7 +18,7 @@ def by_time(order: np.ndarray, shares: tuple[float, float], content: dict[str, A
         raise TypeError("the order must be numbers")
     missing = np.isnan(order) if order.dtype.kind == "f" else np.zeros(len(order), bool)
     if missing.any():
-        notes.append(f"{int(missing.sum()):,} rows have no time and count as the earliest.")
+        notes.append(f"Without a time, and so counted as the earliest: {counted(int(missing.sum()))}.")
     if "test_from" not in content:
         known = order[~missing]
         test_from = _cut_off(known, shares[0], int(missing.sum()))

@@ -7,6 +7,7 @@ from enum import Enum
 
 from instar.errors import SettingError
 from instar.settings import Settings, setting
+from instar.words import percent
 
 # A separate test of fewer than 200 rows has an interval wider than +- 5 points: folds examine every row instead.
 SEPARATE_EXAM_ROWS = 1_000
@@ -34,7 +35,7 @@ class SplitSettings(Settings):
         super().__post_init__()
         if self.test_share + self.validation_share > 0.95:
             raise SettingError(
-                f"Test and validation take {self.test_share + self.validation_share:.0%} of the rows",
+                f"Test and validation take {percent(self.test_share + self.validation_share)} of the rows",
                 remedy="Make test_share and validation_share at most 0.95 together",
             )
 

@@ -231,6 +231,8 @@ class _Learner:
     def finish(self) -> None:
         """Settle what the best weights are, and write down that training is over."""
         progress = self.progress
+        if not progress.step:
+            progress.note("The time was over before the first step: the network has learned nothing.")
         if self.validation is None:
             with self.averaged():
                 progress.best_step = progress.step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -12,6 +13,9 @@ from instar.errors import FolderError
 from instar.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from instar.training.log import Log
 from instar.training.state import TrainingState
+from instar.words import counted
+
+logger = logging.getLogger("instar")
 
 # Seconds between checkpoints, at least; and how many times longer than writing one, so that it costs little.
 CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 2.0, 20
@@ -68,6 +72,9 @@ class Record:
             self.log.cut(plain["log"])
             self._compare(plain["machine"])
         if self.state.progress.step:
+            logger.info(
+                "Going on where it was stopped: %s, %s.", self.log.stage, counted(self.state.progress.step, "step")
+            )
             self.log.write("resume", step=self.state.progress.step, notes=self.state.progress.notes)
         else:
             self.log.write("start", **self.about, **self.machine, notes=self.state.progress.notes)
