@@ -191,7 +191,7 @@ def test_rows_with_nothing_in_them_are_neither_learned_from_nor_examined(tmp_pat
     )
     report = model.evaluate(empty)
     assert report.metrics["accuracy"].rows == 120
-    assert any("30 rows have nothing that can be read" in note for note in report.notes)
+    assert any("nothing that can be read: 30 rows" in note for note in report.notes)
     with pytest.raises(ContentError, match="No row has an answer"):
         model.evaluate(source.with_columns(answer=pl.lit(None, pl.String)))
 

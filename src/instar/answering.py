@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from instar.networks.assemble import Network
 
 # Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
-# that these rows may be at most, so that large pictures and wide networks fit in memory too.
-ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 8 * 2**20
+# that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2 * 2**20
 
 
 def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:

@@ -111,22 +111,22 @@ class Examples:
     def take(self, rows: np.ndarray) -> Batch:
         """The prepared rows (int64), in the order asked for; nothing is augmented."""
         rows = np.asarray(rows, np.int64)
-        # In the order of the rows neighbors share pages of the mapped files, which are then read once.
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order]
         names = dict.fromkeys(field.name for field in (*self.inputs, *self.targets))
-        arrays = {name: self.store.column(name).arrays(ordered) for name in names}
-        batch = Batch(
+        if (rows[1:] > rows[:-1]).all():
+            arrays = {name: self.store.column(name).arrays(rows) for name in names}
+        else:
+            # In the order of the rows neighbors share pages of the mapped files, which are then read once; and what
+            # was read is put back in its place before it is prepared, since it is smaller then.
+            order = np.argsort(rows, kind="stable")
+            back = np.empty_like(order)
+            back[order] = np.arange(len(order))
+            arrays = {name: self.store.column(name).arrays(rows[order]).rows(back) for name in names}
+        return Batch(
             prepare_inputs(self.inputs, arrays),
             {field.name: field.prepare(arrays[field.name])["target"] for field in self.targets},
             None,
-            torch.from_numpy(ordered),
+            torch.from_numpy(rows),
         )
-        if (order[1:] > order[:-1]).all():
-            return batch
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return batch[torch.from_numpy(back)]
 
     def in_order(self, rows: np.ndarray, size: int) -> Iterator[Batch]:
         """Batches of ``size`` rows in the order given, the last one smaller: for evaluation."""

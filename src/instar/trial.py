@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.answering import answers_for, truths_for
+from instar.answering import answers_for, rows_at_a_time, truths_for
 from instar.batches import Batches, Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.fields import Field
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
-
-# Rows that are looked at together where nothing is learned: the batch that suits learning may be a single row.
-VALIDATION_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def conduct(
     settings = resolve(material.settings, material.network.principal.recipe, len(training))
 
     assert settings.batch is not None  # `resolve` leaves nothing open
-    size = max(settings.batch, VALIDATION_BATCH)
+    size = rows_at_a_time(network, inputs)  # the batch that suits learning may be a single row
     outcome = train(
         network,
         Batches(examples, training, size=settings.batch, seed=material.seed, augment=True),

@@ -20,6 +20,9 @@ import polars as pl
 from instar.errors import SourceError
 from instar.sources import Column, FileColumn, FileReference
 
+# Tasks that a thread takes at a time: handing each one over costs as much as reading a small file.
+TASKS_AT_A_TIME = 16
+
 # Texts that stand for a missing value, once surrounding space is removed. Only the customary ways to write them:
 # "Na" may be sodium, "NONE" or "Null" a name.
 MISSING_TEXTS = (
@@ -99,8 +102,11 @@ def in_threads(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterato
         yield from map(work, tasks)
         return
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(min(available, len(tasks))) as pool:
-        yield from pool.map(work, tasks)
+    size = max(1, min(TASKS_AT_A_TIME, len(tasks) // (4 * available)))
+    parts = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    with ThreadPoolExecutor(min(available, len(parts))) as pool:
+        for results in pool.map(lambda part: [work(task) for task in part], parts):
+            yield from results
 
 
 def _texts(series: pl.Series) -> pl.Series:

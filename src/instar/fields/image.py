@@ -97,7 +97,7 @@ class ImageField(Field):
         grid = torch.from_numpy(values).permute(0, 3, 1, 2).to(torch.float32)
         factor = torch.from_numpy((1.0 / self.scale).astype(np.float32)).view(1, -1, 1, 1)
         offset = torch.from_numpy((-self.mean / self.scale).astype(np.float32)).view(1, -1, 1, 1)
-        grid.mul_(factor).add_(offset)
+        torch.addcmul(offset, grid, factor, out=grid)
         present = torch.from_numpy(np.array(arrays.present))
         if not bool(present.all()):
             grid[~present] = 0.0

@@ -15,6 +15,26 @@ AVERAGE_POOLS: dict[int, Callable[..., nn.Module]] = {1: nn.AvgPool1d, 2: nn.Avg
 MEMORY_FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}
 
 
+class HalvingPool2d(nn.Module):
+    """The mean of each 2x2 cells, (B, channels, H, W) to (B, channels, H // 2, W // 2).
+
+    On a CPU with the channels last it is a convolution of each map with itself alone, which takes half the time of
+    torch's pooling forward and backward.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if maps.device.type != "cpu":
+            return F.avg_pool2d(maps, 2)
+        channels = maps.shape[1]
+        quarter = maps.new_full((channels, 1, 2, 2), 0.25)
+        return F.conv2d(maps, quarter, stride=2, groups=channels)
+
+
+def halving_pool(axes: int) -> nn.Module:
+    """The mean of each 2 cells along every axis."""
+    return HalvingPool2d() if axes == 2 else AVERAGE_POOLS[axes](2)
+
+
 class BatchNormalization(_BatchNorm):
     """Batch normalization over whatever axes there are (Ioffe & Szegedy 2015).
 

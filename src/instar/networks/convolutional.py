@@ -14,6 +14,7 @@ from instar.networks._layers import (
     CONVOLUTIONS,
     MEMORY_FORMATS,
     dropout_layer,
+    halving_pool,
     map_normalization,
 )
 from instar.networks.activations import ACTIVATIONS
@@ -58,7 +59,7 @@ class LeNet(Body):
     def __init__(self, shape: Grid, settings: LeNetSettings) -> None:
         super().__init__()
         axes = _check(shape, "lenet", (1, 2, 3))
-        convolution, pool = CONVOLUTIONS[axes], AVERAGE_POOLS[axes]
+        convolution = CONVOLUTIONS[axes]
         layers: list[nn.Module] = []
         channels, extent = shape.channels, shape.extent
         for stage in range(settings.depth):
@@ -73,7 +74,7 @@ class LeNet(Body):
             layers += [
                 *map_normalization(settings.normalization, outgoing),
                 ACTIVATIONS[settings.activation](),
-                pool(2),
+                halving_pool(axes),
             ]
             extent = tuple((cells - 4 + 2 * padding) // 2 for cells, padding in zip(extent, margin, strict=True))
             channels = outgoing
