@@ -15,7 +15,7 @@ from instar.networks.activations import ACTIVATIONS
 from instar.networks.embedding import CodeEmbedding, Periodic, PiecewiseLinear, RowEmbedding, code_width
 from instar.networks.heads import AmountsHead, ChoiceHead, HeadSettings
 from instar.networks.initialization import INITIALIZATIONS
-from instar.shapes import Amounts, Choice, Grid, Vector
+from instar.shapes import Amounts, Choice, Grid, Tokens, Vector
 
 ROWS = 24
 INPUTS = {
@@ -25,6 +25,9 @@ INPUTS = {
     "picture": {"keys": Grid(3, (8, 9))},
     "large picture": {"photo.path": Grid(1, (26, 50))},
     "picture and row": {"a": Vector(2, (3,)), "p": Grid(1, (12, 12))},
+    "curve": {"c": Grid(2, (24,))},
+    "text": {"t": Tokens(30, 11)},
+    "text and row": {"a": Vector(2, (3,)), "t.t": Tokens(9, 16)},
 }
 ANSWERS = {
     "two classes": {"y": Choice((12, 12))},
@@ -54,6 +57,12 @@ def tensors(inputs, rows=ROWS, seed=0):
         if isinstance(shape, Grid):
             made[f"grid/{name}"] = torch.randn(rows, shape.channels, *shape.extent, generator=draw)
             made[f"present/{name}"] = torch.arange(rows) % 5 != 1
+        if isinstance(shape, Tokens):
+            symbols = torch.randint(1, shape.vocabulary, (rows, shape.length), generator=draw, dtype=torch.int32)
+            ends = torch.randint(1, shape.length + 1, (rows, 1), generator=draw)
+            made[f"present/{name}"] = torch.arange(rows) % 5 != 1
+            symbols[(torch.arange(shape.length) >= ends) | ~made[f"present/{name}"][:, None]] = 0
+            made[f"tokens/{name}"] = symbols
     return made
 
 
@@ -64,7 +73,7 @@ def aims(answers, given_inputs=None):
     for key, values in (given_inputs or {}).items():
         if not key.startswith("present/"):
             values = values.flatten(1).float()
-            present = given_inputs[key.replace("grid/", "present/")] if "/" in key else 1
+            present = given_inputs["present/" + key.partition("/")[2]] if "/" in key else 1
             signal = signal * 0.1 + present * (values @ torch.randn(values.shape[1], generator=draw))
     rank = signal.argsort().argsort()
     return {
@@ -82,11 +91,16 @@ def make(inputs, answers, name=None, settings=None, seed=0):
     return network
 
 
+def fits(name, inputs):
+    """Whether the network can be the body of any of the inputs, flattened where need be."""
+    flat = [Vector(shape.size) if isinstance(shape, Grid) else shape for shape in inputs.values()]
+    return any(map(networks[name].takes, [*inputs.values(), *flat]))
+
+
 def fitting():
-    for name, specification in networks.items():
+    for name in networks:
         for shapes, inputs in INPUTS.items():
-            grids_only = not specification.takes(Vector(1))
-            if grids_only and not any(isinstance(shape, Grid) for shape in inputs.values()):
+            if not fits(name, inputs):
                 continue
             for kind, answers in ANSWERS.items():
                 if name == "perceptron" and kind not in ("two classes", "classes"):
@@ -144,7 +158,7 @@ LOADED = """
 import sys, torch
 from instar.networks import Network, networks, plan
 from instar.networks.initialization import Undrawn
-from instar.shapes import Amounts, Choice, Grid, Vector
+from instar.shapes import Amounts, Choice, Grid, Tokens, Vector
 
 answers = {"y": Choice((3, 1, 0)), "z": Amounts(2)}
 for name in networks:
@@ -195,7 +209,8 @@ def test_missing_targets_and_weights_count_as_absent_and_repeated_rows(name, inp
 
 @pytest.mark.parametrize("name", [name for name in networks if name != "perceptron"])
 def test_a_training_step_may_hold_one_row_and_no_known_target(name):
-    inputs, answers = INPUTS["picture and row"], ANSWERS["several"]
+    inputs = next(INPUTS[shapes] for shapes in ("picture and row", "text and row") if fits(name, INPUTS[shapes]))
+    answers = ANSWERS["several"]
     network = make(inputs, answers, name, given(name, inputs)).train()
     loss = network.loss(tensors(inputs, 1), {"y": torch.tensor([-1]), "z.z": torch.full((1, 2), math.nan)})
     loss.backward()

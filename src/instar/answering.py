@@ -9,7 +9,7 @@ import numpy as np
 
 from instar.batches import Examples
 from instar.fields import Field
-from instar.shapes import Amounts, Grid
+from instar.shapes import Amounts, Grid, Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 # Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
 # that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
 ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2 * 2**20
+# About so many numbers stand for a symbol inside a network.
+SYMBOL_NUMBERS = 64
 
 
 def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:
     """How many rows of these inputs are read and answered together."""
     cells = sum(each.shape.size for each in inputs if isinstance(each.shape, Grid))
+    cells += sum(each.shape.length * SYMBOL_NUMBERS for each in inputs if isinstance(each.shape, Tokens))
     return max(1, min(ROWS_AT_A_TIME, NUMBERS_AT_A_TIME // (cells + network.features)))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instar.fields import Arrays, Field
+from instar.fields import Arrays, Field, Prepared
 from instar.seeds import seed_for
 from instar.shapes import Vector
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PREPARED_BYTES = 256 * 2**20
 # A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
 BLOCK_BYTES = 32 * 2**20
+# What a field of another shape than Vector prepares, each under a name of its own.
+PARTS = ("grid", "tokens", "present")
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
 
@@ -73,9 +75,10 @@ def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dic
 
     Where any field is of shape Vector: ``numbers`` (B, W) float32 and ``codes`` (B, C) int64, all of them joined in
     the order of the fields (W or C may be 0). For each field of shape Grid: ``grid/NAME`` (B, channels, *extent)
-    float32 and ``present/NAME`` (B,) bool.
+    float32 and ``present/NAME`` (B,) bool; of shape Tokens ``tokens/NAME`` (B, length) int32 and ``present/NAME``.
     """
-    numbers, codes, grids = [], [], {}
+    numbers, codes = [], []
+    others: Prepared = {}
     vectors = False
     rows = 0
     for field in fields:
@@ -87,14 +90,13 @@ def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dic
             numbers += [prepared["numbers"]] if field.shape.width else []
             codes += [prepared["codes"]] if field.shape.cardinalities else []
         else:
-            grids[f"grid/{field.name}"] = prepared["grid"]
-            grids[f"present/{field.name}"] = prepared["present"]
+            others |= {f"{part}/{field.name}": tensor for part, tensor in prepared.items()}
     if not vectors:
-        return grids
+        return others
     return {
         "numbers": torch.cat(numbers, 1) if numbers else torch.zeros(rows, 0),
         "codes": torch.cat(codes, 1) if codes else torch.zeros(rows, 0, dtype=torch.int64),
-        **grids,
+        **others,
     }
 
 
@@ -145,7 +147,7 @@ class Examples:
             numbers = torch.cat([inputs["numbers"], *grids] if "numbers" in inputs else grids, 1).numpy()
             yield numbers, inputs["codes"].numpy() if "codes" in inputs else np.zeros((len(batch), 0), np.int64)
 
-    def without_grids(self) -> Examples:
+    def vectors(self) -> Examples:
         """The same examples with inputs of shape Vector only."""
         return Examples(self.store, [field for field in self.inputs if field.name in self.places], self.targets)
 
@@ -171,7 +173,7 @@ class Examples:
         """What ``field`` prepared, out of joined inputs."""
         if isinstance(field.shape, Vector):
             return {name: inputs[name][:, place] for name, place in self.places[field.name].items()}
-        return {name: inputs[f"{name}/{field.name}"] for name in ("grid", "present")}
+        return {part: inputs[f"{part}/{field.name}"] for part in PARTS if f"{part}/{field.name}" in inputs}
 
     @cached_property
     def row_bytes(self) -> int:

@@ -234,7 +234,7 @@ def giveaways(examples: Examples, training: np.ndarray, held_out: np.ndarray, se
         np.sort(generator.choice(rows, bound, replace=False)) if len(rows) > bound else rows
         for rows in (training, held_out)
     )
-    vectors = examples.without_grids()
+    vectors = examples.vectors()
     learned, examined = vectors.take(training), vectors.take(held_out)
     findings = []
     for field in examples.targets:

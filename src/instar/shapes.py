@@ -7,6 +7,7 @@ shape     tensors
 ======== ================================================================================
 Vector    ``numbers`` (B, width) float32 and ``codes`` (B, len(cardinalities)) int64
 Grid      (B, channels, *extent) float32, and ``present`` (B,) bool
+Tokens    (B, length) int32, 0 after a row's end, and ``present`` (B,) bool
 ======== ================================================================================
 
 and an answer what a target looks like, and what a head gives back:
@@ -58,7 +59,18 @@ class Grid:
         return self.channels * math.prod(self.extent)
 
 
-Shape = Vector | Grid
+@dataclass(frozen=True)
+class Tokens:
+    """A sequence of symbols: codes in ``range(vocabulary)``, at most ``length`` of them in a row.
+
+    Code 0 is no symbol and fills what is left of a shorter row, 1 stands for every symbol that was never learned.
+    """
+
+    vocabulary: int
+    length: int
+
+
+Shape = Vector | Grid | Tokens
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from instar.settings import Settings
 from instar.sources import Chunk, Column, FileColumn, Source, bounded
 from instar.version import VERSION
 
-FORMAT = 1
+FORMAT = 2
 # A column of another kind than expected is unreadable in most rows, a dirty one in a few per cent; in between lies a
 # loss that should not pass in silence. One or two rows are a slip however small the table is.
 TOLERATED_SHARE, TOLERATED_ROWS = 0.1, 2
@@ -121,6 +121,8 @@ class StorePlan:
 class StoredColumn:
     """One column: ``values`` (n, ...), ``present`` (n,) bool and ``digests`` (n,) uint64, read-only and mapped.
 
+    Where rows have ``lengths`` (n,), ``values`` is (their sum, ...), as in `Arrays`.
+
     ``problems`` are the first values that could not be read (rows counted in the source, and absent here), and
     ``problem_count`` is how many there were.
     """
@@ -134,6 +136,7 @@ class StoredColumn:
     problems: tuple[Problem, ...]
     problem_count: int
     texts_file: Path
+    lengths: np.ndarray | None = None
 
     @cached_property
     def texts(self) -> dict[int, str]:
@@ -146,11 +149,15 @@ class StoredColumn:
 
     def arrays(self, rows: np.ndarray | slice) -> Arrays:
         """The rows (int64, or a slice) in their order; a copy, unless they are a slice."""
-        return Arrays(self.values[rows], self.present[rows], self.digests[rows], self.texts)
+        return self._whole.rows(rows)
+
+    @cached_property
+    def _whole(self) -> Arrays:
+        return Arrays(self.values, self.present, self.digests, self.texts, lengths=self.lengths)
 
     def chunks(self, rows: np.ndarray) -> Iterator[Arrays]:
         """The rows a bounded number of bytes at a time, as `Kind.fit` takes them."""
-        row_bytes = self.values.itemsize * int(np.prod(self.values.shape[1:])) + 9
+        row_bytes = self.values.nbytes // max(1, len(self.present)) + 9  # of rows that have lengths, the mean
         size = max(1, CHUNK_BYTES // row_bytes)
         for start in range(0, len(rows), size):
             yield self.arrays(rows[start : start + size])
@@ -184,7 +191,7 @@ class Store:
     def _restore(self, about: dict[str, Any], files: Mapping[str, np.ndarray]) -> StoredColumn:
         arrays = {}
         for part, place in about["arrays"].items():
-            dtype, shape = np.dtype(place["dtype"]), (self._rows, *place["shape"])
+            dtype, shape = np.dtype(place["dtype"]), (place["length"], *place["shape"])
             stop = place["start"] + dtype.itemsize * int(np.prod(shape))
             arrays[part] = files[place["file"]][place["start"] : stop].view(dtype).reshape(shape)
         return StoredColumn(
@@ -307,7 +314,9 @@ class _ColumnWriter:
         """Read a chunk whose first row is number ``start``, and return its digests."""
         self.files = isinstance(chunk.columns[self.name], FileColumn)
         read = self.column.read(self.name, chunk, source, start)
-        for part in ("values", "present", "digests"):
+        # Where rows have lengths, their values lie one after another.
+        self._append_array("values", read.values, len(chunk) if read.lengths is None else int(read.lengths.sum()))
+        for part in ("present", "digests", *(() if read.lengths is None else ("lengths",))):
             self._append_array(part, getattr(read, part), len(chunk))
         self._append_texts(read.texts)
         room = KEPT_PROBLEMS - len(self.problems)
@@ -318,8 +327,10 @@ class _ColumnWriter:
     def _append_array(self, part: str, array: np.ndarray, rows: int) -> None:
         name = f"{self.place}.{part}"
         about = {"file": name, "start": 0, "dtype": array.dtype.str, "shape": list(array.shape[1:])}
-        if self.arrays.setdefault(part, about) != about or len(array) != rows:
+        known = self.arrays.setdefault(part, {**about, "length": 0})
+        if {**about, "length": known["length"]} != known or len(array) != rows:
             raise TypeError(f"kind {self.column.kind!r} read {part} of another dtype or shape than before")
+        known["length"] += rows
         if array.size:
             with (self.folder / name).open("ab", buffering=0) as stream:
                 _write(stream, array)

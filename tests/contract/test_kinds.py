@@ -10,7 +10,7 @@ import torch
 
 from instar.fields import Arrays, Field, Kind, kinds
 from instar.fields.digest import digest
-from instar.shapes import Amounts, Choice, Grid, Picture, Text, Vector
+from instar.shapes import Amounts, Choice, Grid, Picture, Text, Tokens, Vector
 from instar.sources import Column
 from instar.sources.base import take
 
@@ -33,7 +33,7 @@ def fit(kind: Kind, target: bool) -> tuple[Field, Arrays]:
 
 
 def part(arrays: Arrays, rows: np.ndarray) -> Arrays:
-    return Arrays(arrays.values[rows], arrays.present[rows], arrays.digests[rows], arrays.texts)
+    return arrays.rows(rows)
 
 
 @pytest.mark.parametrize("name", kinds)
@@ -54,7 +54,8 @@ def test_a_sample_is_the_same_for_the_same_generator(name):
 def test_reading_gives_arrays_of_equal_length_with_the_content_s_digests(name):
     kind = kinds[name]
     arrays, _ = read(kind)
-    assert len(arrays.values) == len(arrays.present) == len(arrays.digests) == 200
+    assert len(arrays) == len(arrays.present) == len(arrays.digests) == 200
+    assert len(arrays.values) == (200 if arrays.lengths is None else arrays.lengths.sum())
     assert arrays.present.dtype == bool and 0 < arrays.present.sum() < 200
     assert arrays.digests.dtype == np.uint64
     assert np.array_equal(arrays.digests, digest(column_of(kind)))
@@ -67,7 +68,7 @@ def test_each_row_is_read_alone(name):
     whole, plan = read(kind)
     rows = np.array([60, 3, 111])
     some = kind.read(take(column_of(kind), rows), plan)
-    assert np.array_equal(some.values, whole.values[rows], equal_nan=some.values.dtype.kind == "f")
+    assert np.array_equal(some.values, whole.rows(rows).values, equal_nan=some.values.dtype.kind == "f")
     assert np.array_equal(some.present, whole.present[rows])
     assert some.values.dtype == whole.values.dtype
 
@@ -92,6 +93,13 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             assert prepared["grid"].shape == (200, channels, *extent) and prepared["grid"].isfinite().all()
             assert torch.equal(prepared["present"], torch.from_numpy(arrays.present))
             assert not prepared["grid"][~prepared["present"]].any()
+        case Tokens(vocabulary, length):
+            tokens = prepared["tokens"]
+            assert tokens.shape == (200, length) and tokens.dtype == torch.int32
+            assert (tokens >= 0).all() and (tokens < vocabulary).all()
+            assert torch.equal(prepared["present"], torch.from_numpy(arrays.present))
+            assert not tokens[~prepared["present"]].any()
+            assert not ((tokens[:, :-1] == 0) & (tokens[:, 1:] > 0)).any(), "0 only after a row's end"
         case Choice(counts):
             target_codes = prepared["target"]
             assert target_codes.shape == (200,) and target_codes.dtype == torch.int64

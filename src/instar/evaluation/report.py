@@ -12,7 +12,7 @@ from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import rows_note, verdict, written, written_interval
 from instar.files import write_text
 from instar.metrics import METRICS, Score
-from instar.shapes import Grid, Shape, Vector
+from instar.shapes import Grid, Shape, Tokens, Vector
 
 # The file in a model's folder that has a report's facts.
 FACTS = "report.json"
@@ -32,6 +32,8 @@ class InputColumn:
     def to_json(self) -> dict[str, Any]:
         if isinstance(self.shape, Vector):
             shape: dict[str, Any] = {"width": self.shape.width, "cardinalities": list(self.shape.cardinalities)}
+        elif isinstance(self.shape, Tokens):
+            shape = {"vocabulary": self.shape.vocabulary, "length": self.shape.length}
         else:
             shape = {"channels": self.shape.channels, "extent": list(self.shape.extent)}
         return {"name": self.name, "kind": self.kind, "about": self.about, "shape": shape}
@@ -42,6 +44,8 @@ class InputColumn:
         shape: Shape
         if "channels" in given:
             shape = Grid(given["channels"], tuple(given["extent"]))
+        elif "vocabulary" in given:
+            shape = Tokens(given["vocabulary"], given["length"])
         else:
             shape = Vector(given["width"], tuple(given["cardinalities"]))
         return cls(content["name"], content["kind"], content["about"], shape)

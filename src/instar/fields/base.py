@@ -14,11 +14,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from instar.errors import ColumnError
+from instar.fields._ragged import gather, starts_of
 from instar.registry import Registry
 from instar.settings import Settings
 from instar.shapes import Answer, Shape, View
@@ -43,12 +45,14 @@ class Problem:
 class Arrays:
     """What `read` makes of n values; every array has n rows, a fixed dtype and fixed further axes.
 
-    values: (n, ...) the content; anything where absent.
+    values: (n, ...) the content; anything where absent. Where there are ``lengths``, (their sum, ...): the content of
+        the rows one after another, nothing where absent.
     present: (n,) bool, False where the value is missing or could not be read.
     digests: (n,) uint64, a hash of the content as it came, the same for equal content whatever the kind, the
         settings, the machine and the version; `instar.fields.digest` makes it.
     texts: for kinds whose values stand for words: what each new number in ``values`` stands for.
     problems: what could not be read.
+    lengths: None, or (n,) int64, how long each row is, where they differ (`instar.fields._ragged`).
     """
 
     values: np.ndarray
@@ -56,13 +60,27 @@ class Arrays:
     digests: np.ndarray
     texts: Mapping[int, str] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
+    lengths: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.present)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where each row starts in ``values``, and where the last ends: (n + 1,) int64. Only of rows with lengths."""
+        assert self.lengths is not None
+        return starts_of(self.lengths)
 
     def rows(self, rows: slice | np.ndarray) -> Arrays:
         """Some of the rows, without their problems."""
-        return Arrays(self.values[rows], self.present[rows], self.digests[rows], self.texts)
+        if self.lengths is None:
+            return Arrays(self.values[rows], self.present[rows], self.digests[rows], self.texts)
+        values, lengths = gather(self.values, self.starts, rows)
+        return Arrays(values, self.present[rows], self.digests[rows], self.texts, lengths=lengths)
+
+    def of_row(self, row: int) -> np.ndarray:
+        """The content of one row, (length, ...) where rows have lengths."""
+        return self.values[row] if self.lengths is None else self.values[self.starts[row] : self.starts[row + 1]]
 
 
 class Field(ABC):
@@ -83,8 +101,8 @@ class Field(ABC):
         """Apply what was fitted. Cheap: it runs at every gather.
 
         An input of shape Vector gives ``numbers`` (n, width) float32 and/or ``codes`` (n, codes) int64; of shape Grid
-        ``grid`` (n, channels, *extent) float32 and ``present`` (n,) bool; a target gives ``target``
-        as `instar.shapes` says.
+        ``grid`` (n, channels, *extent) float32 and ``present`` (n,) bool; of shape Tokens ``tokens`` (n, length) int32
+        and ``present``; a target gives ``target`` as `instar.shapes` says.
         """
 
     def augment(self, prepared: Prepared, generator: torch.Generator) -> Prepared:

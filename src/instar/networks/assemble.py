@@ -16,10 +16,11 @@ from instar.errors import ModelError, SettingError, UsageError
 from instar.networks.base import Body, Head, Inputs, NetworkSpecification, networks
 from instar.networks.heads import HeadSettings, make_head
 from instar.settings import Settings, build
-from instar.shapes import Answer, Grid, Shape, Vector
+from instar.shapes import Answer, Grid, Shape, Tokens, Vector
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
+DEFAULT_FOR_TOKENS = "embedding-bag"
 _SMALLEST_PICTURE = 8
 
 
@@ -27,10 +28,10 @@ _SMALLEST_PICTURE = 8
 class Part:
     """One body of a network: which network it is, and all its settings with their values.
 
-    ``grid`` names the Grid that it takes, and is None for the body of all Vector inputs together.
+    ``input`` names the Grid or Tokens that it takes, and is None for the body of all Vector inputs together.
     """
 
-    grid: str | None
+    input: str | None
     network: str
     settings: Settings
 
@@ -48,13 +49,13 @@ class Plan:
 
     @property
     def principal(self) -> NetworkSpecification:
-        """The network that decides the recipe and the head: that of the first grid, else that of the row."""
-        part = next((part for part in self.parts if part.grid is not None), self.parts[0])
+        """The network that decides the recipe and the head: the first that has an input of its own, else the row's."""
+        part = next((part for part in self.parts if part.input is not None), self.parts[0])
         return networks[part.network]
 
     def as_json(self) -> dict[str, Any]:
         parts = [
-            {"grid": part.grid, "network": part.network, "settings": part.settings.as_json()} for part in self.parts
+            {"input": part.input, "network": part.network, "settings": part.settings.as_json()} for part in self.parts
         ]
         return {"parts": parts, "head": self.head.as_json(), "why": self.why}
 
@@ -64,7 +65,7 @@ class Plan:
         try:
             parts = tuple(
                 Part(
-                    None if each["grid"] is None else str(each["grid"]),
+                    None if each["input"] is None else str(each["input"]),
                     str(each["network"]),
                     _filled(networks[str(each["network"])].settings, each["settings"]),
                 )
@@ -93,17 +94,22 @@ def choose(inputs: Mapping[str, Shape], rows: int | None = None) -> tuple[dict[s
     """
     chosen: dict[str | None, str] = {}
     reasons = []
-    for grid, shape in _bodies(inputs):
-        if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
-            chosen[grid] = DEFAULT_FOR_GRIDS
-            size = "x".join(map(str, shape.extent))
-            reasons.append(f"{DEFAULT_FOR_GRIDS} for {grid!r}, since neighboring cells of {size} belong together")
-        else:
-            chosen[grid] = DEFAULT_FOR_ROWS
-            what = "the row's numbers and categories" if grid is None else f"{grid!r}, too small for convolutions"
-            reasons.append(f"{DEFAULT_FOR_ROWS} for {what}")
+    for name, shape in _bodies(inputs):
+        chosen[name], reason = _default(name, shape)
+        reasons.append(f"{chosen[name]} for {reason}")
     learned = "" if rows is None else f", learned from {rows:,} examples"
     return chosen, "; ".join(reasons) + learned + "."
+
+
+def _default(name: str | None, shape: Shape) -> tuple[str, str]:
+    """The default network for a body, and for what it is, with the reason."""
+    if isinstance(shape, Tokens):
+        return DEFAULT_FOR_TOKENS, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
+    if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
+        size = "x".join(map(str, shape.extent))
+        return DEFAULT_FOR_GRIDS, f"{name!r}, since neighboring cells of {size} belong together"
+    what = "the row's numbers and categories" if name is None else f"{name!r}, too small for convolutions"
+    return DEFAULT_FOR_ROWS, what
 
 
 def plan(
@@ -147,31 +153,39 @@ def _groups(chosen: Iterable[str], name: str | None) -> tuple[type[Settings], ..
 def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str], str]:
     specification = networks[name]
     chosen: dict[str | None, str] = {}
-    for grid, shape in _bodies(inputs):
-        if specification.takes(shape) or specification.takes(_flattened(shape)):
-            chosen[grid] = name
-        else:
-            chosen[grid] = DEFAULT_FOR_ROWS
+    for input_name, shape in _bodies(inputs):
+        fits = specification.takes(shape) or specification.takes(_flattened(shape))
+        chosen[input_name] = name if fits else _default(input_name, shape)[0]
     if name not in chosen.values():
         raise UsageError(
-            f"The network {name!r} takes grids, such as pictures, and there are none among the inputs",
-            remedy=f"Use another network, for example {DEFAULT_FOR_ROWS!r}",
+            f"The network {name!r} takes {_in_words(specification)}, and there is nothing such among the inputs",
+            remedy=f"Use another network, for example {next(iter(chosen.values()))!r}",
         )
     return chosen, f"{name}, as asked: {specification.idea}."
 
 
+def _in_words(specification: NetworkSpecification) -> str:
+    words = {Vector: "rows of numbers", Grid: "grids, such as pictures", Tokens: "sequences, such as texts"}
+    named = [text for shape, text in words.items() if shape in specification.shapes]
+    if Grid in specification.shapes and len(specification.axes) < 3:
+        axes = " or ".join(map(str, specification.axes))
+        named = [text.replace("grids, such as pictures", f"grids of {axes} axes") for text in named]
+    return " and ".join(named)
+
+
 def _bodies(inputs: Mapping[str, Shape]) -> Iterator[tuple[str | None, Shape]]:
-    """The joined Vector inputs under None, then each Grid under its name."""
+    """The joined Vector inputs under None, then each Grid and Tokens under its name."""
     row = sum((shape for shape in inputs.values() if isinstance(shape, Vector)), Vector())
     if row != Vector():
         yield None, row
     for name, shape in inputs.items():
-        if isinstance(shape, Grid):
+        if not isinstance(shape, Vector):
             yield name, shape
 
 
-def _flattened(shape: Shape) -> Vector:
-    return shape if isinstance(shape, Vector) else Vector(shape.size)
+def _flattened(shape: Shape) -> Shape:
+    """A grid as a row; anything else as it is."""
+    return Vector(shape.size) if isinstance(shape, Grid) else shape
 
 
 class _RowPart(nn.Module):
@@ -188,24 +202,27 @@ class _RowPart(nn.Module):
         return self.body(inputs.get("numbers"), inputs.get("codes"))
 
 
-class _GridPart(nn.Module):
-    """The body of one Grid, flattened where the body takes a Vector; a learned vector stands for an absent grid."""
+class _InputPart(nn.Module):
+    """The body of one Grid or Tokens; a learned vector stands for what is absent.
 
-    def __init__(self, name: str, body: Body, *, flatten: bool) -> None:
+    A grid is flattened where the body takes a Vector. ``source`` is the name of the prepared tensor.
+    """
+
+    def __init__(self, name: str, source: str, body: Body, *, flatten: bool) -> None:
         super().__init__()
-        self.body, self.name, self.flatten = body, name, flatten
+        self.body, self.name, self.source, self.flatten = body, name, source, flatten
         self.absent = nn.Parameter(torch.zeros(body.width))
 
-    def _tensors(self, grid: Tensor) -> tuple[Tensor | None, ...]:
-        return (grid.flatten(1), None) if self.flatten else (grid,)
+    def _tensors(self, content: Tensor) -> tuple[Tensor | None, ...]:
+        return (content.flatten(1), None) if self.flatten else (content,)
 
     def initialize(self, inputs: Inputs) -> None:
-        grid = inputs[f"grid/{self.name}"][inputs[f"present/{self.name}"]]
-        if len(grid):
-            self.body.initialize(*self._tensors(grid))
+        content = inputs[self.source][inputs[f"present/{self.name}"]]
+        if len(content):
+            self.body.initialize(*self._tensors(content))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        features = self.body(*self._tensors(inputs[f"grid/{self.name}"]))
+        features = self.body(*self._tensors(inputs[self.source]))
         present = inputs[f"present/{self.name}"]
         return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, self.absent)
 
@@ -214,17 +231,18 @@ class Network(nn.Module):
     """Bodies, their features side by side, and a head for each target.
 
     Inputs are prepared tensors by name: ``numbers`` (B, W) float32, ``codes`` (B, C) int64, ``grid/NAME``
-    (B, channels, *extent) float32 and ``present/NAME`` (B,) bool; targets are those of `instar.shapes` by target.
+    (B, channels, *extent) float32, ``tokens/NAME`` (B, length) int32 and ``present/NAME`` (B,) bool; targets are those
+    of `instar.shapes` by target.
     Built on ``torch.device("meta")`` it takes no memory, and `load_state_dict` with ``assign=True`` fills it.
     """
 
     def __init__(self, inputs: Mapping[str, Shape], answers: Mapping[str, Answer], plan: Plan) -> None:
         super().__init__()
         shapes = dict(_bodies(inputs))
-        if [part.grid for part in plan.parts] != list(shapes):
+        if [part.input for part in plan.parts] != list(shapes):
             raise UsageError("The network was planned for other inputs than these")
         self.plan = plan
-        parts = [_part(part, shapes[part.grid]) for part in plan.parts]
+        parts = [_part(part, shapes[part.input]) for part in plan.parts]
         self.parts = nn.ModuleList(parts)
         members = {part.body.members for part in parts} - {None}
         if len(members) > 1:
@@ -303,7 +321,7 @@ def _decayed_names(module: nn.Module) -> tuple[str, ...]:
     return getattr(module, "decayed", ("weight",) if isinstance(module, nn.Linear | _ConvNd) else ())
 
 
-def _part(part: Part, shape: Shape) -> _RowPart | _GridPart:
+def _part(part: Part, shape: Shape) -> _RowPart | _InputPart:
     specification = networks[part.network]
     flatten = not specification.takes(shape)
     if flatten:
@@ -311,7 +329,10 @@ def _part(part: Part, shape: Shape) -> _RowPart | _GridPart:
         if not specification.takes(shape):
             raise UsageError(f"The network {part.network!r} does not take this input")
     body = specification.build(shape, part.settings)
-    return _RowPart(body) if part.grid is None else _GridPart(part.grid, body, flatten=flatten)
+    if part.input is None:
+        return _RowPart(body)
+    source = f"tokens/{part.input}" if isinstance(shape, Tokens) else f"grid/{part.input}"
+    return _InputPart(part.input, source, body, flatten=flatten)
 
 
 def assemble(

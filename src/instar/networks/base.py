@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from instar.registry import Registry
 from instar.settings import Settings
-from instar.shapes import Answer, Grid, Shape, Vector
+from instar.shapes import Answer, Grid, Shape
 
 Inputs = Mapping[str, Tensor]
 
@@ -27,9 +27,10 @@ class Body(nn.Module):
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
     offers (B, members, width) instead of (B, width).
 
-    ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, and
-    (grid (B, channels, *extent)) for a Grid. A body must be constructible on ``torch.device("meta")``: what it fits on
-    data is a persistent buffer, and what follows from shape and settings is no buffer at all.
+    ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
+    (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens. A body must be constructible on
+    ``torch.device("meta")``: what it fits on data is a persistent buffer, and what follows from shape and settings is
+    no buffer at all.
     """
 
     width: int
@@ -65,6 +66,7 @@ class NetworkSpecification:
     """A network's entry in the registry.
 
     shapes: the shapes whose body it can be. A network for Vector only takes a Grid flattened.
+    axes: how many axes a Grid may have.
     recipe: values of training settings that suit it better than their defaults, by name; a person's own win.
     limitation: what it cannot learn and why, said when it fails to.
     head: None, or a function (width of the features, answer) -> Head, where the network has a head of its own; then
@@ -75,14 +77,15 @@ class NetworkSpecification:
     build: Callable[[Any, Any], Body]
     paper: str
     idea: str
-    shapes: tuple[type[Vector] | type[Grid], ...]
+    shapes: tuple[type[Shape], ...]
     settings: type[Settings]
+    axes: tuple[int, ...] = (1, 2, 3)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     limitation: str | None = None
     head: Callable[[int, Answer], Head] | None = None
 
     def takes(self, shape: Shape) -> bool:
-        return isinstance(shape, self.shapes)
+        return isinstance(shape, self.shapes) and (not isinstance(shape, Grid) or len(shape.extent) in self.axes)
 
 
 networks: Registry[NetworkSpecification] = Registry("network", "instar.networks")
@@ -93,8 +96,9 @@ def network(
     *,
     paper: str,
     idea: str,
-    shapes: tuple[type[Vector] | type[Grid], ...],
+    shapes: tuple[type[Shape], ...],
     settings: type[Settings],
+    axes: tuple[int, ...] = (1, 2, 3),
     recipe: Mapping[str, Any] | None = None,
     limitation: str | None = None,
     head: Callable[[int, Answer], Head] | None = None,
@@ -103,7 +107,7 @@ def network(
 
     def enter(build: Callable[[Any, Any], Body]) -> Callable[[Any, Any], Body]:
         networks.register(name)(
-            NetworkSpecification(name, build, paper, idea, shapes, settings, recipe or {}, limitation, head)
+            NetworkSpecification(name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, head)
         )
         return build
 

@@ -1,0 +1,40 @@
+"""Rows of unequal lengths, one after another in one array: texts, recordings, series, lists of labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """Where each of n rows starts, and where the last one ends: (n + 1,) int64, from their lengths (n,)."""
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def gather(values: np.ndarray, starts: np.ndarray, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows (int64, or a slice) of ``values`` (total, ...): their values one after another, and their lengths."""
+    if isinstance(rows, slice):
+        first, stop, step = rows.indices(len(starts) - 1)
+        if step == 1:
+            stop = max(first, stop)
+            return values[starts[first] : starts[stop]], np.diff(starts[first : stop + 1])
+        rows = np.arange(first, stop, step)
+    lengths = starts[rows + 1] - starts[rows]
+    return values[positions(starts[rows], lengths)], lengths
+
+
+def positions(firsts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """``first, first + 1, ...`` of each row, as many as it is long, one row after another: int64 (sum of lengths,)."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(firsts - (ends - lengths), lengths)
+
+
+def padded(values: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
+    """The first ``width`` values of each of n rows as (n, width, ...), zeros where a row is shorter."""
+    kept = np.minimum(lengths, width)
+    filled = np.zeros((len(lengths), width, *values.shape[1:]), values.dtype)
+    flat = filled.reshape(len(lengths) * width, *values.shape[1:])
+    flat[positions(np.arange(len(lengths)) * width, kept)] = values[positions(starts_of(lengths)[:-1], kept)]
+    return filled
