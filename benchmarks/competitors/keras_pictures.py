@@ -1,6 +1,6 @@
 """LeNet from files in Keras 3 on torch, as its guides write it: image_dataset_from_directory, then fit.
 
-The last argument is the format of the dataset: `tf` (Keras's default, which needs TensorFlow for tf.data) or `grain`.
+The dataset has Keras's default format, which needs TensorFlow for tf.data.
 """
 
 import os
@@ -24,7 +24,7 @@ def lenet(size: int, classes: int) -> keras.Model:
     )
 
 
-def main(folder: str, size: int, epochs: int, batch: int, form: str) -> None:
+def main(folder: str, size: int, epochs: int, batch: int) -> None:
     keras.utils.set_random_seed(0)
     training, validation, test = (
         keras.utils.image_dataset_from_directory(
@@ -34,7 +34,6 @@ def main(folder: str, size: int, epochs: int, batch: int, form: str) -> None:
             shuffle=part == "train",
             seed=0,
             verbose=False,
-            format=form,
         )
         for part in ("train", "validation", "test")
     )
@@ -49,4 +48,4 @@ def main(folder: str, size: int, epochs: int, batch: int, form: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5])
+    main(sys.argv[1], *map(int, sys.argv[2:5]))
