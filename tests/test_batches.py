@@ -164,7 +164,7 @@ def test_flat_rows_hold_everything_in_the_order_asked_for(examples, monkeypatch)
     rows = np.random.default_rng(0).permutation(ROWS)
     blocks = list(examples.flat(rows))
     assert len(blocks) > 1
-    numbers, codes = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    numbers, codes, _ = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     assert numbers.shape == (ROWS, 2 + 6 * 5 * 3) and numbers.dtype == np.float32
     assert codes.shape == (ROWS, 1) and codes.dtype == np.int64
     batch = examples.take(rows[190:])

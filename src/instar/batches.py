@@ -138,14 +138,18 @@ class Examples:
             for first in range(0, len(batch), size):
                 yield batch[first : first + size]
 
-    def flat(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """As rivals take the rows, a block after the other: ``numbers`` (n, W) float32, flattened grids included, and
-        ``codes`` (n, C) int64."""
+    def flat(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """As rivals take the rows, a block after the other: ``numbers`` (n, W) float32, flattened grids included,
+        ``codes`` (n, C) int64 and ``tokens`` (n, sum of lengths) int32; grids and tokens in the order of the fields."""
         for batch in self.in_order(np.asarray(rows, np.int64), self.block_rows):
-            inputs = batch.inputs
+            inputs, none = batch.inputs, torch.zeros(len(batch), 0)
             grids = [tensor.flatten(1) for name, tensor in inputs.items() if name.startswith("grid/")]
-            numbers = torch.cat([inputs["numbers"], *grids] if "numbers" in inputs else grids, 1).numpy()
-            yield numbers, inputs["codes"].numpy() if "codes" in inputs else np.zeros((len(batch), 0), np.int64)
+            tokens = [tensor for name, tensor in inputs.items() if name.startswith("tokens/")]
+            yield (
+                torch.cat([inputs.get("numbers", none), *grids], 1).numpy(),
+                inputs.get("codes", none.long()).numpy(),
+                torch.cat([none.int(), *tokens], 1).numpy(),
+            )
 
     def vectors(self) -> Examples:
         """The same examples with inputs of shape Vector only."""

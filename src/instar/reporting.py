@@ -29,7 +29,7 @@ from instar.files import write_json, write_text, writing
 from instar.metrics import LEAST_ROWS
 from instar.run import Run
 from instar.seeds import seed_for
-from instar.shapes import Choice, Grid, Vector
+from instar.shapes import Choice, Grid, Tokens, Vector
 from instar.sources import Source
 from instar.trial import Material, Trial
 from instar.version import VERSION
@@ -117,11 +117,14 @@ def _flat(view: Examples, rows: np.ndarray, seed: int, folder: Path, name: str) 
     """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are."""
     shapes = [each.shape for each in view.inputs]
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
-    cells = sum(shape.size for shape in shapes if isinstance(shape, Grid))
+    grids = [shape for shape in shapes if isinstance(shape, Grid)]
+    sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
+    cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
     most = affordable_rows(vector.width + len(vector.cardinalities) + cells)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
-    return write_inputs(folder, name, len(rows), view.flat(rows), vector.cardinalities), rows
+    inputs = write_inputs(folder, name, len(rows), view.flat(rows), vector.cardinalities, sequences, grids)
+    return inputs, rows
 
 
 def report_on(

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from instar.evaluation.rivals._arrays import read_array
+from instar.evaluation.rivals._arrays import inputs_of, read_array
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
-from instar.evaluation.rivals.encoding import Encoder
+from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.shapes import Amounts, Answer, Choice
 
 # The choice among a rival's estimators is made with at most so many rows; few rows are used in four turns.
@@ -60,8 +60,7 @@ def _first_line(failure: Exception) -> str:
 def _read_exam(files: Mapping[str, str]) -> tuple[Inputs, np.ndarray, np.ndarray, Inputs]:
     """Training inputs, which of their rows have a truth, the truths of all, and what is examined."""
     arrays = {name: read_array(Path(path)) for name, path in files.items()}
-    cardinalities = tuple(int(size) for size in arrays["cardinalities"])
-    training, examined = (Inputs(arrays[f"{part}-numbers"], arrays[f"{part}-codes"], cardinalities) for part in "te")
+    training, examined = (inputs_of(arrays, part) for part in "te")
     return training, np.array(arrays["t-rows"]), np.array(arrays["t-truth"]), examined
 
 
@@ -76,11 +75,11 @@ def _compete(
 ) -> tuple[int, np.ndarray, np.ndarray, bool]:
     """Returns the rows learned from, the prediction, the rows examined, and whether these are probabilities."""
     generator = np.random.default_rng(seed)
-    affordable = max(1, rival.maximum_cells // max(training.width, 1))
-    learned = known[_some(len(known), min(rival.maximum_rows, affordable), generator)]
-    asked = _some(len(examined), min(rival.maximum_examined, affordable), generator)
+    most = affordable(rival, training)
+    learned = known[_some(len(known), min(rival.maximum_rows, most), generator)]
+    asked = _some(len(examined), min(rival.maximum_examined, most), generator)
     training, truth = training.take(learned), truth[learned]
-    encoder = Encoder(rival.encoding, training)
+    encoder = Encoder(rival.encoding, training, sequences=rival.sequences, series=rival.series, seed=seed)
     matrix = encoder(training)
     target = truth if isinstance(answer, Choice) or answer.width > 1 else truth[:, 0]
     estimators = list(rival.build(training, answer, seed))

@@ -9,38 +9,65 @@ The function runs in a process of its own, where scikit-learn is there and torch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any, Literal
 
 import numpy as np
 
 from instar.registry import Registry
-from instar.shapes import Amounts, Answer, Choice
+from instar.shapes import Amounts, Answer, Choice, Grid, Tokens
+
+# Columns that stand for a sequence of symbols where an estimator takes no sparse matrix.
+SEQUENCE_COLUMNS = 64
 
 
 @dataclass(frozen=True)
 class Inputs:
     """Prepared inputs of n rows, flattened: what the network sees.
 
-    numbers: (n, width) float32, already scaled by their fields.
+    numbers: (n, width) float32, already scaled by their fields: those of all vectors, then each grid, flattened.
     codes: (n, codes) integers; column i lies in ``range(cardinalities[i])``.
+    tokens: (n, sum of lengths) int32: the ``sequences`` beside each other, each 0 after a row's end; none by default.
+    grids: what the last columns of ``numbers`` are.
     """
 
     numbers: np.ndarray
     codes: np.ndarray
     cardinalities: tuple[int, ...] = ()
+    tokens: np.ndarray | None = None
+    sequences: tuple[Tokens, ...] = ()
+    grids: tuple[Grid, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @property
     def width(self) -> int:
-        """How many columns there are, before categories are encoded."""
-        return self.numbers.shape[1] + self.codes.shape[1]
+        """How many columns there are, before categories are encoded and with sequences as `SEQUENCE_COLUMNS` each."""
+        return self.numbers.shape[1] + self.codes.shape[1] + SEQUENCE_COLUMNS * len(self.sequences)
 
     def take(self, rows: np.ndarray) -> Inputs:
-        return Inputs(self.numbers[rows], self.codes[rows], self.cardinalities)
+        tokens = None if self.tokens is None else self.tokens[rows]
+        return replace(self, numbers=self.numbers[rows], codes=self.codes[rows], tokens=tokens)
+
+    def each_sequence(self) -> Iterator[tuple[Tokens, np.ndarray]]:
+        """The sequences and their symbols (n, length)."""
+        if self.tokens is not None:
+            for shape, place in _side_by_side(self.sequences, [each.length for each in self.sequences]):
+                yield shape, self.tokens[:, place]
+
+    def each_grid(self) -> Iterator[tuple[Grid, np.ndarray]]:
+        """The grids and their numbers (n, channels, *extent)."""
+        sizes = [each.size for each in self.grids]
+        flattened = self.numbers[:, self.numbers.shape[1] - sum(sizes) :]
+        for shape, place in _side_by_side(self.grids, sizes):
+            yield shape, flattened[:, place].reshape(len(self), shape.channels, *shape.extent)
+
+
+def _side_by_side(shapes: Sequence[Any], widths: Sequence[int]) -> Iterator[tuple[Any, slice]]:
+    return zip(shapes, (slice(*ends) for ends in pairwise(accumulate(widths, initial=0))), strict=True)
 
 
 Build = Callable[[Inputs, Answer, int], Sequence[Any]]
@@ -54,8 +81,13 @@ class Rival:
         training rows, not learned from, is fitted on all of them.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
+    sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
+        dense columns that tell most of these counts) or None (it does not look at sequences).
+    series: ``flat`` (each step of a grid of one axis is a column) or ``features`` (its mean, spread, spectrum, ...).
+    suits: whether it is meant for such inputs; where not it is neither run nor mentioned.
     maximum_rows: how many rows it learns from at most, for its cost; ``maximum_examined``: is examined on at most.
-    maximum_cells: how many numbers (rows times columns) it learns from at most.
+    maximum_cells: how many numbers (rows times columns) it learns from at most; ``maximum_terms``: how many groups of
+        symbols.
     cost: cheap ones run first.
     baseline: whether it answers without looking at the inputs.
     """
@@ -72,6 +104,10 @@ class Rival:
     maximum_cells: int
     cost: int
     baseline: bool = False
+    sequences: Literal["terms", "components"] | None = "components"
+    series: Literal["flat", "features"] = "flat"
+    maximum_terms: int = 2**24
+    suits: Callable[[Inputs], bool] = lambda inputs: True
 
 
 rivals: Registry[Rival] = Registry("rival", "instar.evaluation.rivals")
@@ -90,6 +126,10 @@ def rival(
     maximum_examined: int = 500_000,
     maximum_cells: int = 2**27,
     baseline: bool = False,
+    sequences: Literal["terms", "components"] | None = "components",
+    series: Literal["flat", "features"] = "flat",
+    maximum_terms: int = 2**24,
+    suits: Callable[[Inputs], bool] = lambda inputs: True,
 ) -> Callable[[Build], Build]:
     """Enter a function into the registry of rivals."""
 
@@ -108,6 +148,10 @@ def rival(
                 maximum_cells,
                 cost,
                 baseline,
+                sequences,
+                series,
+                maximum_terms,
+                suits,
             )
         )
         return build

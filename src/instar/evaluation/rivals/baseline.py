@@ -15,6 +15,7 @@ from instar.shapes import Amounts, Answer, Choice
     idea="Answers the most frequent class, with the classes' shares as probabilities.",
     answers=(Choice,),
     encoding="ordinal",
+    sequences=None,
     cost=0,
     baseline=True,
 )
@@ -31,6 +32,7 @@ def majority(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     idea="Answers the mean of the training rows.",
     answers=(Amounts,),
     encoding="ordinal",
+    sequences=None,
     cost=0,
     baseline=True,
 )

@@ -26,8 +26,9 @@ def boosting(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if isinstance(answer, Choice) else HistGradientBoostingRegressor
-    categorical = [False] * inputs.numbers.shape[1] + [size <= MOST_CATEGORIES for size in inputs.cardinalities]
-    common = {"categorical_features": categorical if any(categorical) else None, "random_state": seed}
+    first = inputs.numbers.shape[1]
+    categorical = [first + code for code, size in enumerate(inputs.cardinalities) if size <= MOST_CATEGORIES]
+    common = {"categorical_features": categorical or None, "random_state": seed}
     # A round is a tree for every class; where there are many of them, or many columns, there is less to choose from.
     classes = answer.classes if isinstance(answer, Choice) else 1
     if len(inputs) < STOPPING_ROWS:

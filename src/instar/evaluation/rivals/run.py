@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from instar.evaluation.rivals._arrays import file_of
+from instar.evaluation.rivals._arrays import arrays_of, file_of
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
 from instar.files import writing
 from instar.metrics import Score, measure
@@ -89,7 +89,7 @@ class RivalResult:
 
 
 def affordable_rows(width: int) -> int:
-    """How many rows of ``width`` prepared numbers and codes rivals can learn from at most."""
+    """How many rows of ``width`` prepared numbers, codes and symbols rivals can learn from at most."""
     return max(1, min(MOST_ROWS, MOST_BYTES // (4 * max(width, 1))))
 
 
@@ -114,12 +114,27 @@ def run_rivals(
         that cannot be written.
     """
     chosen = [rivals[name] for name in (rivals if names is None else names)]
-    chosen = sorted((each for each in chosen if isinstance(task.answer, each.answers)), key=lambda each: each.cost)
+    suited = [each for each in chosen if isinstance(task.answer, each.answers) and _suits(each, task.exams)]
+    blind = [each for each in suited if _is_blind(each, task.exams)]
+    chosen = sorted((each for each in suited if each not in blind), key=lambda each: each.cost)
     place = folder or Path(tempfile.gettempdir())
     with writing(place), tempfile.TemporaryDirectory(prefix=".rivals-", dir=folder) as temporary:
         match = _Match(Path(temporary), task.answer, task.exams, seed)
         match.write()
-        return match.play(chosen, time_limit, should_stop)
+        results = match.play(chosen, time_limit, should_stop)
+    return results + [_absent(each, "it takes no sequences of symbols, and there is nothing else") for each in blind]
+
+
+def _suits(one: Rival, exams: Sequence[RivalExam]) -> bool:
+    return all(one.suits(exam.training) for exam in exams)
+
+
+def _is_blind(one: Rival, exams: Sequence[RivalExam]) -> bool:
+    """Whether there is nothing that the rival looks at, although it should."""
+    if one.baseline or one.sequences is not None:
+        return False
+    inputs = [exam.training for exam in exams]
+    return any(each.sequences and not each.numbers.shape[1] + each.codes.shape[1] for each in inputs)
 
 
 def _known(answer: Answer, truth: np.ndarray) -> np.ndarray:
@@ -139,13 +154,10 @@ class _Match:
         for index, exam in enumerate(self.exams):
             truth = np.asarray(exam.training_truth)
             arrays = {
-                "t-numbers": exam.training.numbers,
-                "t-codes": exam.training.codes,
+                **arrays_of(exam.training, "t"),
+                **arrays_of(exam.examined, "e"),
                 "t-rows": _known(self.answer, truth),
                 "t-truth": truth if isinstance(self.answer, Choice) else truth.reshape(-1, self.answer.width),
-                "e-numbers": exam.examined.numbers,
-                "e-codes": exam.examined.codes,
-                "cardinalities": np.array(exam.training.cardinalities, dtype=np.int64),
             }
             # What lies in a file already, as large inputs do, is read from there.
             files = {name: file_of(self.folder, f"{index}-{name}", array) for name, array in arrays.items()}

@@ -1,0 +1,40 @@
+"""What a series is like, in a few numbers, and trees that ask about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from instar.evaluation.rivals.base import Inputs, rival
+from instar.evaluation.rivals.trees import SHARED_ROWS
+from instar.shapes import Answer, Choice
+
+
+def has_series(inputs: Inputs) -> bool:
+    return any(len(grid.extent) == 1 for grid in inputs.grids)
+
+
+@rival(
+    "features",
+    title="forest on simple features",
+    paper="Christ, Braun, Neuffer & Kempa-Liehr 2018 (tsfresh); Breiman 2001",
+    idea="Averages 200 trees that ask about each series' mean, spread, slope, quantiles and lowest frequencies.",
+    encoding="ordinal",
+    series="features",
+    suits=has_series,
+    maximum_rows=100_000,
+    maximum_cells=2**23,
+    cost=4,
+)
+def features(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
+
+    if isinstance(answer, Choice):
+        kinds = (RandomForestClassifier, ExtraTreesClassifier)
+    else:
+        kinds = (RandomForestRegressor, ExtraTreesRegressor)
+    return [kind(200, random_state=seed, n_jobs=-1 if len(inputs) > SHARED_ROWS else 1) for kind in kinds]
