@@ -64,6 +64,14 @@ def numpy_file(folder: Path, shift: int) -> Path:
     return folder / "arrays.npz"
 
 
+def series(folder: Path, shift: int) -> Path:
+    for part, rows in (("TRAIN", 200), ("TEST", 100)):
+        lines = [f"{row + shift},{row},2,3:up" for row in range(len(part) * 1000, len(part) * 1000 + rows)]
+        header = ["@univariate true", "@classLabel true up down", "@data"]
+        (folder / f"waves_{part}.ts").write_text("\n".join([*header, *lines]))
+    return folder / "waves_TRAIN.ts"
+
+
 GIVEN = {
     "delimited": delimited,
     "json-lines": json_lines,
@@ -73,6 +81,7 @@ GIVEN = {
     "files": lambda folder, shift: sorted(map(str, pictures(folder, shift).rglob("*.jpg"))),
     "idx": idx,
     "numpy": numpy_file,
+    "series": series,
     "memory": lambda folder, shift: (table(folder, shift), np.arange(ROWS)),
     "example": lambda folder, shift: "example:xor" if shift else "example:iris",
 }

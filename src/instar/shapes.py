@@ -112,4 +112,12 @@ class Picture:
     text: str = ""
 
 
-View = Text | Picture
+@dataclass(frozen=True)
+class Curves:
+    """A value that is shown as curves over one axis: the numbers of each at even distances, NaN where one has a gap."""
+
+    curves: tuple[tuple[float, ...], ...]
+    text: str = ""
+
+
+View = Text | Picture | Curves

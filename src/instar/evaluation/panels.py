@@ -6,11 +6,11 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from instar.evaluation.plots import scatter_plot
+from instar.evaluation.plots import curves_plot, scatter_plot
 from instar.evaluation.results import Mistake, TargetResult
 from instar.evaluation.verdict import capital, rows_note, written, written_interval
 from instar.metrics import METRICS, Score
-from instar.shapes import Picture, View
+from instar.shapes import Curves, Picture, View
 
 # A matrix is shown with its counts up to the first number of classes, and up to the second as colors alone.
 _COUNTED_CLASSES, _SHOWN_CLASSES = 12, 40
@@ -139,10 +139,10 @@ def scatter_panel(result: TargetResult) -> str:
 
 
 def mistakes_panel(result: TargetResult) -> str:
-    """A gallery where there are pictures, a table otherwise."""
+    """A gallery where there are pictures or curves, a table otherwise."""
     if not result.mistakes:
         return ""
-    if any(isinstance(view, Picture) for each in result.mistakes for view in each.inputs.values()):
+    if any(isinstance(view, Picture | Curves) for each in result.mistakes for view in each.inputs.values()):
         return f'<div class="gallery">{"".join(_card(each) for each in result.mistakes)}</div>'
     names = list(result.mistakes[0].inputs)
     shown = names[:_SHOWN_INPUTS]
@@ -160,16 +160,19 @@ def mistakes_panel(result: TargetResult) -> str:
 
 
 def _card(mistake: Mistake) -> str:
-    pictures = [view for view in mistake.inputs.values() if isinstance(view, Picture)]
-    images = "".join(
-        f'<img alt="{escape(view.text)}" src="data:image/png;base64,{b64encode(view.png).decode()}">'
-        for view in pictures
-    )
+    images = "".join(_image(view) for view in mistake.inputs.values())
     sure = f" ({100 * mistake.confidence:.0f} % sure)" if mistake.confidence is not None else ""
     return (
         f'<figure class="mistake">{images}<figcaption>answered <b>{escape(mistake.answer)}</b>{escape(sure)}<br>'
         f"truth <b>{escape(mistake.truth)}</b><small>{escape(mistake.place)}</small></figcaption></figure>"
     )
+
+
+def _image(view: View) -> str:
+    """A picture or a plot; nothing of what is words alone."""
+    if isinstance(view, Picture):
+        return f'<img alt="{escape(view.text)}" src="data:image/png;base64,{b64encode(view.png).decode()}">'
+    return curves_plot(view.curves, title=view.text) if isinstance(view, Curves) else ""
 
 
 def _words(view: View) -> str:

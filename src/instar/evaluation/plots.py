@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 WIDTH, HEIGHT = 380, 250
+# The side of a plot that stands in the place of a picture.
+SMALL = 138
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 12, 40
 
 
@@ -73,6 +76,29 @@ def scatter_plot(pairs: Sequence[tuple[float, float]], *, x: str, y: str, title:
     return _svg(parts, title)
 
 
+def curves_plot(curves: Sequence[Sequence[float]], *, title: str) -> str:
+    """A small plot without axes of curves on one scale, a gap where a value is NaN; a dot where one stands alone."""
+    known = [value for curve in curves for value in curve if math.isfinite(value)]
+    if not known:
+        return ""
+    across = _Scale(0, max(1, *(len(curve) - 1 for curve in curves)), 3, SMALL - 3)
+    up = _Scale(*_padded(known), SMALL - 3, 3)
+    parts = []
+    for place, curve in enumerate(curves):
+        style = "curve " + ("one" if place == 0 else "two" if place == 1 else "thin " + ("one", "two")[place % 2])
+        for stretch in _stretches(curve):
+            path = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in stretch)
+            parts.append(f'<polyline class="{style}" points="{path}{" " + path if len(stretch) == 1 else ""}"/>')
+    return _svg(parts, title, SMALL, SMALL)
+
+
+def _stretches(curve: Sequence[float]) -> Iterator[list[tuple[int, float]]]:
+    """The stretches of a curve without gaps, as steps and values."""
+    for known, points in groupby(enumerate(curve), lambda point: math.isfinite(point[1])):
+        if known:
+            yield list(points)
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers within low..high, about ``count`` of them."""
     raw = (high - low) / max(count, 1)
@@ -131,9 +157,9 @@ def _thinned(points: Sequence[tuple[float, float]], most: int = 400) -> list[tup
     return kept if kept[-1] == points[-1] else [*kept, points[-1]]
 
 
-def _svg(parts: Sequence[str], title: str) -> str:
+def _svg(parts: Sequence[str], title: str, width: int = WIDTH, height: int = HEIGHT) -> str:
     return (
-        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         + "".join(parts)
         + "</svg>"
     )

@@ -134,14 +134,14 @@ def _column(name: str, given: Any, place: str) -> Column:
             return series_column(frame.to_series().rename(name), place)
         return array_column(name, frame.to_numpy(), place)
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
-        if not any(isinstance(each, Sequence | np.ndarray) and not isinstance(each, str | bytes) for each in given):
+        rows = [each for each in given if isinstance(each, Sequence | np.ndarray) and not isinstance(each, str | bytes)]
+        if all(isinstance(word, str) for each in rows for word in each):  # lists of words are cells, as in a frame
             return series_column(_series(name, list(given)), place)
         try:
             given = np.asarray(given)
-        except ValueError as failure:
-            raise SourceError(
-                f"The rows of {name!r} differ in shape", where=place, remedy="Give every row the same shape"
-            ) from failure
+        except ValueError:  # rows of unequal lengths, or some that are missing, are lists in cells
+            lists = [each.tolist() if isinstance(each, np.ndarray) else each for each in given]
+            return series_column(_series(name, lists), place)
     if not isinstance(given, np.ndarray):
         raise SourceError(f"Column {name!r} cannot be a {type(given).__name__}", where=place, remedy="Give an array")
     return array_column(name, given, place)
