@@ -69,6 +69,10 @@ COLUMNS: dict[str, tuple[list[str], str]] = {
     "words with numbers": (cells(lambda row: DRAW.choice(["3 rooms", "4 rooms", "5 rooms"])), "category"),
     "grades": (cells(lambda row: DRAW.choice(["A", "B", "B+", "C"])), "category"),
     "many words": (cells(lambda row: f"street {DRAW.randrange(60)}"), "category"),
+    "sentences": (
+        cells(lambda row: f"It was {DRAW.choice(['good', 'bad'])} that {DRAW.getrandbits(20)} came!"),
+        "text",
+    ),
     "ISO days": ([day.date().isoformat() for day in DAYS], "date"),
     "ISO moments": ([day.isoformat() for day in DAYS], "date"),
     "moments with a space": ([day.strftime("%Y-%m-%d %H:%M:%S") for day in DAYS], "date"),
@@ -103,7 +107,7 @@ LEFT_OUT: dict[str, tuple[str, list[str], str]] = {
     "an identifier in camels": ("orderID", cells(lambda row: str(row * 7919 % 9973)), "identifier"),
     "a uuid": ("uuid", cells(lambda row: f"{DRAW.getrandbits(128):032x}"), "identifier|no kind"),
     "names of people": ("name", cells(lambda row: f"Person {DRAW.getrandbits(60):x}"), "no kind"),
-    "free text": ("notes", cells(lambda row: " ".join(f"w{DRAW.getrandbits(20)}" for _ in range(6))), "no kind"),
+    "codes in a row": ("notes", cells(lambda row: " ".join(f"w{DRAW.getrandbits(20)}" for _ in range(6))), "no kind"),
     "nothing": ("empty", [""] * ROWS, "no value"),
     "nothing by name": ("empty", ["NA"] * ROWS, "no value"),
 }

@@ -39,6 +39,11 @@ def json_lines(folder: Path, shift: int) -> Path:
     return folder / "table.jsonl"
 
 
+def lines(folder: Path, shift: int) -> Path:
+    (folder / "texts.txt").write_text("".join(f"text {row + shift}\n\n" for row in range(ROWS)))
+    return folder / "texts.txt"
+
+
 def parquet(folder: Path, shift: int) -> Path:
     table(folder, shift).write_parquet(folder / "table.parquet")
     return folder / "table.parquet"
@@ -75,6 +80,7 @@ def series(folder: Path, shift: int) -> Path:
 GIVEN = {
     "delimited": delimited,
     "json-lines": json_lines,
+    "lines": lines,
     "parquet": parquet,
     "folder": pictures,
     "metadata-folder": metadata_folder,
@@ -197,7 +203,7 @@ def test_joined_parts_are_the_whole():
 
 
 def test_a_table_is_the_same_plain_and_gzipped(tmp_path):
-    for make in (delimited, json_lines):
+    for make in (delimited, json_lines, lines):
         path = make(tmp_path, 0)
         packed = path.with_name(path.name + ".gz")
         packed.write_bytes(gzip.compress(path.read_bytes()))

@@ -159,7 +159,7 @@ class Model:
 
     def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
         """The source behind what a person gave, with a lone nameless column under the name that the model knows."""
-        files = [name for name, plan in self.plans.items() if kinds[plan.kind].reads_files]
+        files = [name for name, plan in self.plans.items() if kinds[plan.kind].names_files(plan.plan)]
         opened = locate(source, target=target, allow_outside=allow_outside, files=files)
         return match(opened, [each.name for each in self.inputs])
 

@@ -149,7 +149,7 @@ class Field(ABC):
 class Kind(ABC):
     """One kind of content. Kinds have no state; the registry holds one instance of each.
 
-    ``reads_files``: whether its content lies in files, so that cells of such a column name them.
+    ``reads_files``: whether its content always lies in files, so that cells of such a column name them.
     """
 
     name: ClassVar[str]
@@ -173,6 +173,10 @@ class Kind(ABC):
     @abstractmethod
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """Content to arrays. ``plan`` is what `survey` gave. Reads each row alone, with nothing fitted on others."""
+
+    def names_files(self, plan: Mapping[str, Any]) -> bool:
+        """Whether the cells of a column for which `survey` gave this plan name files."""
+        return self.reads_files
 
     def bytes_of_a_row(self, plan: Mapping[str, Any]) -> int:
         """How many bytes `read` makes of a row where that is much; so many rows are read together as fit in memory."""

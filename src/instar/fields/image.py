@@ -245,7 +245,7 @@ def _looks_like_picture(file: FileReference, suffixes: Mapping[str, Any]) -> boo
         return True
     try:
         header(file.read(), ImageSettings().maximum_pixels)
-    except (PictureError, SourceError):
+    except Exception:  # a text that begins like a picture, or too short for its decoder, fails in any way
         return False
     return True
 

@@ -107,7 +107,10 @@ class _Listed(Source):
 
 @sources.register("files")
 class FilesSource(_Listed):
-    """A list of files, or one that is a picture or a recording by its name; the column ``file``."""
+    """A list of files, or one that is a picture or a recording by its name; the column ``file``.
+
+    Where it is known that examples lie in files, one text file is one of them, and its lines are none.
+    """
 
     precedence = -2
 
@@ -118,7 +121,8 @@ class FilesSource(_Listed):
         path = as_path(given)
         # The types that Python itself knows: what a machine adds to them must not decide what is read.
         kind = None if path is None or path.is_dir() else MimeTypes(filenames=()).guess_type(path.name)[0]
-        return kind is not None and kind.startswith(("image/", "audio/"))
+        known = ("image/", "audio/", "text/plain") if options.get("files") else ("image/", "audio/")
+        return kind is not None and kind.startswith(known)
 
     @classmethod
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
@@ -191,7 +195,8 @@ class FolderSource(_Listed):
     def _refuse_tables(self) -> None:
         """Raise SourceError where every file is an example set of its own: one of them was meant."""
         others = [source for source in sources.values() if not issubclass(source, _Listed)]
-        if all(any(other.recognizes(self._path(file), {}) for other in others) for file in self._files):
+        known = {"files": (FILE,)}
+        if all(any(other.recognizes(self._path(file), known) for other in others) for file in self._files):
             raise SourceError(
                 "The folder holds tables or arrays",
                 where=self.place,

@@ -105,9 +105,10 @@ class TextFile:
                         raise SourceError(
                             f"A record is longer than {LONGEST_RECORD >> 20} MiB",
                             where=f"{self.place}, line {position.line}",
-                            remedy="Check that it is a text table, and that every quote that is opened is closed",
+                            remedy="Check that it is a text file with line breaks, and that every quote that a table "
+                            "opens is closed",
                         )
-                    size = len(rest)
+                    size = min(len(rest), LONGEST_RECORD + 1 - len(rest))
                     continue
                 yield self._checked(rest[:end], position)
                 position = Position(position.offset + end, position.line + rest.count(b"\n", 0, end))

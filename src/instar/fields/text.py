@@ -1,0 +1,316 @@
+"""Texts: cells of a table or files; bytes in the store, words, characters or parts of words for networks."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from instar.errors import ColumnError, SourceError
+from instar.fields._ragged import padded
+from instar.fields._state import expect, whole, word
+from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Parts, Symbols, Words
+from instar.fields._texts import cut, normalize, texts_of, to_bytes
+from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
+from instar.fields.digest import MISSING, digest, digest_bytes, in_threads, words
+from instar.settings import Settings, setting
+from instar.shapes import Text, Tokens
+from instar.sources import Column, FileColumn, FileReference
+
+# Where more of the characters belong to scripts without spaces, words cannot be told apart.
+MOST_SPACELESS = 0.3
+# With fewer words a text each one counts, and names and codes are told by their letters.
+FEWEST_WORDS = 2.5
+# Where more of the words are rare, too much of a text would be unknown: what they are made of comes back.
+MOST_UNKNOWN = 0.2
+# The share of training texts that fit into the length, and the longest that it becomes by itself.
+WHOLE_TEXTS, LONGEST = 0.98, 512
+LARGEST_LENGTH, LARGEST_TEXT = 16_384, 1 << 20
+SUFFIXES = (".txt", ".text", ".md")
+SNIFFED_FILES, SNIFFED_CELLS, SNIFFED_CHARACTERS = 16, 1_000, 1_000
+# A file without a suffix may be anything: so many of its bytes show whether it is text.
+SNIFFED_BYTES = 4_096
+# Sentences have so many words, most in small letters; so many words are no name or title, whatever their letters.
+SENTENCE_WORDS, LONG_SENTENCE_WORDS, CHARACTERS_OF_A_WORD = 3, 8, 2
+# Sentences that are nearly all different are no categories, nor are so many different ones.
+LEAST_DIFFERENT, MANY_DIFFERENT = 0.5, 500
+SHOWN_CHARACTERS = 400
+
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+_OTHER_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class TextSettings(Settings):
+    """What a text is taken apart into, and how much of it is read."""
+
+    symbols: str = setting(
+        "auto",
+        "what a text is a sequence of; bpe are parts of words; auto takes characters for scripts without spaces and "
+        "for very short texts, parts where many words are rare, and else words",
+        choices=("auto", *WAYS),
+        source="Sennrich, Haddow & Birch 2016 for bpe",
+    )
+    vocabulary: int | None = setting(
+        None,
+        f"most symbols with a place of their own, the most frequent ones; nothing said: {Words.customary:,} words or "
+        f"characters, {Parts.customary:,} parts of words",
+        minimum=1,
+        maximum=LARGEST_VOCABULARY,
+    )
+    minimum_uses: int = setting(
+        2,
+        "times that a symbol occurs in training texts for a place of its own; rarer ones train the unknown",
+        minimum=1,
+    )
+    text_length: int | None = setting(
+        None,
+        f"most symbols of a text; what follows is not seen; nothing said: as many as {WHOLE_TEXTS:.0%} of the training "
+        f"texts have, at most {LONGEST}",
+        minimum=1,
+        maximum=LARGEST_LENGTH,
+    )
+    text_bytes: int = setting(16_384, "bytes of a text beyond which it is not read", minimum=16, maximum=LARGEST_TEXT)
+    lowercase: bool = setting(True, "whether capital letters are taken for small ones")
+
+
+class TextField(Field):
+    """A text as an input: codes of its first symbols.
+
+    typical: how many symbols most training texts have, from and to.
+    """
+
+    kind = "text"
+    answer = None
+
+    def __init__(self, name: str, symbols: Symbols, length: int, lowercase: bool, typical: tuple[int, int]) -> None:
+        self.name, self.symbols, self.lowercase, self.typical = name, symbols, lowercase, typical
+        self.shape: Tokens = Tokens(symbols.vocabulary, length)
+
+    def prepare(self, arrays: Arrays) -> Prepared:
+        import torch
+
+        rows = np.flatnonzero(arrays.present)
+        counts = np.zeros(len(arrays), np.int64)
+        codes = np.empty(0, np.int32)
+        if len(rows):
+            codes, counts[rows] = self.symbols.encode(self._texts(arrays, rows), self.shape.length)
+        tokens = torch.from_numpy(padded(codes, counts, self.shape.length))
+        return {"tokens": tokens, "present": torch.from_numpy(np.array(arrays.present))}
+
+    def _texts(self, arrays: Arrays, rows: np.ndarray) -> pl.Series:
+        return normalize(texts_of(arrays, rows), self.lowercase)
+
+    def show(self, arrays: Arrays, row: int) -> Text:
+        if not arrays.present[row]:
+            return Text("missing")
+        text = arrays.of_row(row).tobytes().decode(errors="replace")
+        return Text(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")
+
+    def describe(self) -> str:
+        low, high = self.typical
+        known = f"{len(self.symbols.texts):,} known {self.symbols.unit_of_known}"
+        return f"texts of {low:,} to {high:,} {self.symbols.unit}, {known}"
+
+    def state(self) -> State:
+        low, high = self.typical
+        content = {
+            "symbols": self.symbols.name,
+            "length": self.shape.length,
+            "lowercase": self.lowercase,
+            "low": low,
+            "high": high,
+        }
+        return content, self.symbols.state()
+
+    @classmethod
+    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TextField:
+        symbols = WAYS[word(content, "symbols", *WAYS)].from_state(arrays)
+        expect(isinstance(content["lowercase"], bool), "lowercase")
+        typical = (whole(content, "low", 0, LARGEST_TEXT), whole(content, "high", 0, LARGEST_TEXT))
+        return cls(name, symbols, whole(content, "length", 1, LARGEST_LENGTH), content["lowercase"], typical)
+
+
+class TextKind(Kind):
+    name = "text"
+    meaning = "sentences and longer texts in any language, in cells or in files"
+    settings = TextSettings
+
+    def sniff(self, sample: Column, *, target: bool = False) -> float:
+        if target or isinstance(sample, np.ndarray):
+            return 0.0
+        if isinstance(sample, FileColumn):
+            files = [file for file in sample.files if file is not None]
+            files = files[:: max(1, len(files) // SNIFFED_FILES)]
+            return sum(map(_looks_like_text, files)) / max(1, len(files))
+        if sample.dtype != pl.String:
+            return 0.0
+        texts = words(sample).drop_nulls()
+        different = texts.n_unique()
+        if different < LEAST_DIFFERENT * len(texts) and different < MANY_DIFFERENT:
+            return 0.0
+        cells = texts.gather_every(max(1, len(texts) // SNIFFED_CELLS)).str.head(SNIFFED_CHARACTERS)
+        share = int(are_sentences(cells).sum()) / max(1, len(cells))
+        return 0.82 if share > 0.5 else 0.2 * share
+
+    def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
+        parts = [
+            ["the room", "our table", "this soup", "the view", "their service", "a waiter"],
+            ["was", "is", "seemed", "felt"],
+            ["very", "really", "quite", "hardly", "never", "always"],
+            ["good 😀", "cold", "lovely", "slow", "clean", "café-like", "noisy"],
+            ["and we would come again", "but nobody cared", "so the children laughed", "for the price"],
+        ]
+        drawn = zip(*(generator.choice(part, rows) for part in parts), strict=True)
+        return pl.Series([None if row % 23 == 6 else " ".join(each) for row, each in enumerate(drawn)], dtype=pl.String)
+
+    def survey(self, sample: Column, settings: Settings) -> dict[str, Any]:
+        assert isinstance(settings, TextSettings)
+        _refuse_arrays(sample)
+        return {"bytes": settings.text_bytes, "files": isinstance(sample, FileColumn)}
+
+    def names_files(self, plan: Mapping[str, Any]) -> bool:
+        return bool(plan["files"])
+
+    def bytes_of_a_row(self, plan: Mapping[str, Any]) -> int:
+        # Cells lie in memory already.
+        return plan["bytes"] if plan["files"] else 0
+
+    def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
+        """values: uint8 (sum of lengths,), UTF-8; nothing where there is no text."""
+        _refuse_arrays(column)
+        if isinstance(column, FileColumn):
+            return _read_files(column, plan["bytes"])
+        assert isinstance(column, pl.Series)
+        texts = words(column)
+        values, lengths = to_bytes(texts, plan["bytes"])
+        return Arrays(values, texts.is_not_null().to_numpy(), digest(column), lengths=lengths)
+
+    def fit(
+        self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
+    ) -> Field:
+        assert isinstance(settings, TextSettings)
+        census = Census()
+        for chunk in chunks:
+            census.add(normalize(texts_of(chunk, np.flatnonzero(chunk.present)), settings.lowercase))
+        if not census.rows:
+            raise no_values(name)
+        way = likeliest(census, settings) if settings.symbols == "auto" else settings.symbols
+        symbols = WAYS[way].fit(census, settings.vocabulary or WAYS[way].customary, settings.minimum_uses)
+        _, lengths = symbols.encode(census.sample, LARGEST_LENGTH)
+        low, high, nearly_all = np.quantile(lengths, (0.05, 0.95, WHOLE_TEXTS), method="higher").tolist()
+        length = settings.text_length or min(nearly_all, LONGEST)
+        return TextField(name, symbols, length, settings.lowercase, (low, high))
+
+    def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
+        return TextField.from_state(name, content, arrays)
+
+    def check(self, plan: Mapping[str, Any], field: Field) -> None:
+        assert isinstance(field, TextField)
+        whole(plan, "bytes", 1, LARGEST_TEXT)
+        expect(isinstance(plan["files"], bool), "files")
+
+
+def likeliest(census: Census, settings: TextSettings) -> str:
+    """What the texts are best a sequence of."""
+    if census.spaceless > MOST_SPACELESS or census.total < FEWEST_WORDS * census.rows:
+        return "characters"
+    known = int(census.words(settings.minimum_uses)["count"].head(settings.vocabulary or Words.customary).sum())
+    return "words" if census.total - known <= MOST_UNKNOWN * census.total else "bpe"
+
+
+def are_sentences(texts: pl.Series) -> pl.Series:
+    """Which texts have several words, most in small letters where there are such, and are no list, path or code."""
+    spaceless = texts.str.count_matches(_SPACELESS)
+    spoken = texts.str.count_matches(r"\S*\p{L}\S*") + spaceless // CHARACTERS_OF_A_WORD
+    small = texts.str.count_matches(r"(?:^|\s)[\p{P}\p{S}]*[\p{Ll}\p{Lo}]") + spaceless // CHARACTERS_OF_A_WORD
+    letters = texts.str.count_matches(r"[\p{L}\p{M}]")
+    in_words = 2 * letters >= texts.str.count_matches(r"\S")
+    listed = texts.str.count_matches(r"[,;|]") + 1 >= spoken
+    code = texts.str.contains(r"^[\[{<]|[/\\].*\.\w{1,5}$")
+    several = ((spoken >= SENTENCE_WORDS) & (2 * small >= spoken)) | (spoken >= LONG_SENTENCE_WORDS)
+    return several & in_words & ~listed & ~code
+
+
+def _looks_like_text(file: FileReference) -> float:
+    """How sure it is that a file holds text, from 0 to 1."""
+    suffix = PurePath(file.name).suffix.lower()
+    if suffix in SUFFIXES:
+        return 0.95
+    if suffix and not suffix[1:].isdigit():
+        return 0.0
+    try:
+        text = decode(file.read(), SNIFFED_BYTES)
+    except (SourceError, ValueError):
+        return 0.0
+    letters = sum(map(str.isalpha, text))
+    return 0.6 if 2 * letters >= len(text) > 0 else 0.0
+
+
+def decode(content: bytes, most: int) -> str:
+    """The beginning of a text file, at most ``most`` bytes of UTF-8; UTF-16 and UTF-32 go by their byte order mark.
+
+    Raises ValueError, with the reason, for what is no text.
+    """
+    for mark, encoding in _OTHER_ENCODINGS:
+        if content.startswith(mark):
+            try:
+                text = codecs.getincrementaldecoder(encoding)().decode(content[: 4 * most])
+            except UnicodeDecodeError as failure:
+                raise ValueError(f"is not the {encoding.upper()} that its first bytes announce") from failure
+            content = text.encode()
+            break
+    content = content.removeprefix(codecs.BOM_UTF8).lstrip()
+    try:
+        text = cut(content, most)
+    except UnicodeDecodeError as failure:
+        raise ValueError(
+            f"has a byte 0x{failure.object[failure.start]:02X} that is not valid UTF-8; the text is probably encoded "
+            "in Windows-1252 or Latin-1: convert it with iconv"
+        ) from failure
+    if "\0" in text:
+        raise ValueError("has a NUL byte: it is no text, or encoded in UTF-16 without a byte order mark")
+    return text
+
+
+def _refuse_arrays(column: Column) -> None:
+    if isinstance(column, np.ndarray):
+        raise ColumnError("A column of arrays cannot be read as texts", remedy="Give cells of text, or files")
+
+
+def _read_files(column: FileColumn, most: int) -> Arrays:
+    digests = np.full(len(column), MISSING, np.uint64)
+    reasons: dict[int, str] = {}
+
+    def read(row: int) -> str | None:
+        file = column.files[row]
+        if file is None:
+            return None
+        try:
+            content = file.read()
+            digests[row] = digest_bytes(content)
+            return decode(content, most)
+        except SourceError as failure:
+            reasons[row] = str(failure)
+        except ValueError as failure:
+            reasons[row] = f"{file.name} {failure}"
+        return None
+
+    found = pl.Series(list(in_threads(read, range(len(column)))), dtype=pl.String)
+    texts = words(found)
+    values, lengths = to_bytes(texts, most)
+    problems = [Problem(row, reasons[row]) for row in sorted(reasons)]
+    return Arrays(values, texts.is_not_null().to_numpy(), digests, problems=problems, lengths=lengths)
+
+
+kinds.register(TextKind.name)(TextKind())
