@@ -357,6 +357,16 @@ def test_a_state_out_of_bounds_is_refused(part, change):
         SERIES.restore("signal", content, {**arrays, "scale": np.zeros(1)})
 
 
+def test_a_state_that_would_take_all_memory_is_refused():
+    field, _ = fit(cells([1, 2, 3], [1, 2, 4]), series_length=1 << 16)
+    content, _ = field.state()
+    wide = np.ones(1 << 15)
+    with pytest.raises(ValueError, match="malformed"):
+        SERIES.restore("signal", content, {"mean": wide, "scale": wide})
+    with pytest.raises(ColumnError, match="too wide"):
+        SERIES.survey(np.broadcast_to(np.float32(1), (1, 1 << 17, 1 << 17)), SeriesSettings())
+
+
 @pytest.mark.parametrize("change", [{"channels": 2}, {"maximum_steps": 0}, {"steps": 0}, {"steps_first": 1}])
 def test_a_plan_that_the_field_cannot_have_is_refused(change):
     column = cells([1, 2, 3], [1, 2, 4])

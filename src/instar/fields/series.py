@@ -41,6 +41,8 @@ LEAST_NUMBERS = 8
 # Rows of arrays that are at least so many times as long as wide are series, others pictures.
 LEAST_PROPORTION = 2
 MOST_CHANNELS = 1 << 16
+# Numbers of one prepared series: a quarter of a gigabyte.
+LARGEST_GRID = 1 << 26
 # Where so little of the numbers' variance lies within series, a common scale would show straight lines.
 LEAST_SHARE_WITHIN = 0.1
 # A few series that are far longer than the others do not decide the length of all.
@@ -163,8 +165,9 @@ class SeriesField(Field):
         expect(1 <= len(mean) <= MOST_CHANNELS, "channels")
         scale = array(arrays, "scale", np.float64, len(mean))
         expect(bool((scale > 0).all()), "scale")
-        preparation, variation = content["preparation"], content["variation"]
-        return cls(name, mean, scale, Preparation.from_json(preparation), Variation.from_json(variation))
+        preparation = Preparation.from_json(content["preparation"])
+        expect(len(mean) * preparation.length <= LARGEST_GRID, "length")
+        return cls(name, mean, scale, preparation, Variation.from_json(content["variation"]))
 
 
 class Series(Kind):
@@ -212,6 +215,11 @@ class Series(Kind):
             channels, steps = (inner, outer) if first else (outer, inner)
         else:
             channels, steps, first = survey_cells(_series_cells(sample), settings.series_layout)
+        if channels > MOST_CHANNELS:
+            raise ColumnError(
+                f"Series of {channels:,} channels are too wide, {MOST_CHANNELS:,} are the most",
+                remedy="Say with --set series_layout=steps if these are the steps",
+            )
         return {
             "channels": channels,
             "steps": steps,
@@ -265,6 +273,7 @@ class Series(Kind):
         preparation = _preparation(
             known[order].astype(np.int64),
             counts[order],
+            plan["channels"],
             settings,
             gaps=bool((moments.count < moments.rows).any()),
             own_scale=_has_own_scale(within, moments.count * spread**2, settings.series_scale),
@@ -304,13 +313,13 @@ def _has_own_scale(within: np.ndarray, total: np.ndarray, asked: str) -> bool:
 
 
 def _preparation(
-    lengths: np.ndarray, counts: np.ndarray, settings: SeriesSettings, *, gaps: bool, own_scale: bool
+    lengths: np.ndarray, counts: np.ndarray, channels: int, settings: SeriesSettings, *, gaps: bool, own_scale: bool
 ) -> Preparation:
     """``lengths`` are those of training series, in order, and ``counts`` how many are so long."""
     longest = int(lengths[-1])
     long = int(lengths[np.searchsorted(np.cumsum(counts), LONG_QUANTILE * counts.sum())])
     wanted = longest if longest <= FAR_LONGER * long else long
-    length = settings.series_length or min(wanted, settings.series_limit)
+    length = min(settings.series_length or min(wanted, settings.series_limit), LARGEST_GRID // channels)
     cut = settings.series_fit == "cut"
     return Preparation(
         length=length,
