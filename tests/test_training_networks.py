@@ -11,7 +11,7 @@ import torch
 from instar.errors import InterruptionError
 from instar.networks import Network, assemble
 from instar.networks.base import networks
-from instar.shapes import Choice, Grid, Vector
+from instar.shapes import Choice, Grid, Shape, Tokens, Vector
 from instar.training.loop import train
 from instar.training.settings import resolve
 from training_examples import TinyBatches, fingerprint
@@ -24,12 +24,18 @@ def build(name: str) -> tuple[Network, TinyBatches]:
     generator = torch.Generator().manual_seed(0)
     target = torch.randint(0, 2, (ROWS,), generator=generator)
     if networks[name].takes(Vector(4, (3,))):
-        shape: Vector | Grid = Vector(4, (3,))
+        shape: Shape = Vector(4, (3,))
         numbers = torch.randn(ROWS, 4, generator=generator) + target[:, None]
         inputs = {"numbers": numbers, "codes": torch.randint(0, 3, (ROWS, 1), generator=generator)}
+    elif networks[name].takes(Tokens(12, 9)):
+        shape = Tokens(12, 9)
+        tokens = torch.randint(2, 7, (ROWS, 9), generator=generator, dtype=torch.int32) + 5 * target[:, None].int()
+        tokens[torch.arange(9) >= torch.randint(1, 10, (ROWS, 1), generator=generator)] = 0
+        inputs = {"tokens/x": tokens, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
     else:
-        shape = Grid(3, (16, 16))
-        grid = torch.randn(ROWS, 3, 16, 16, generator=generator) + target[:, None, None, None]
+        shape = Grid(3, (16, 16)) if networks[name].takes(Grid(3, (16, 16))) else Grid(3, (24,))
+        grid = torch.randn(ROWS, 3, *shape.extent, generator=generator)
+        grid += target.view(-1, *(1,) * (grid.dim() - 1))
         inputs = {"grid/x": grid, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
     has_dropout = "dropout" in {declared.name for declared in networks[name].settings.declared()}
     torch.manual_seed(0)

@@ -62,6 +62,10 @@ def initialization(default: str) -> Any:
     )
 
 
+def symbol_width(default: int) -> Any:
+    return setting(default, "how many learned numbers stand for a symbol", minimum=1, maximum=LARGEST_WIDTH)
+
+
 def number_embedding(default: str) -> Any:
     return setting(
         default,
