@@ -21,7 +21,7 @@ def has_series(inputs: Inputs) -> bool:
     encoding="ordinal",
     series="features",
     suits=has_series,
-    maximum_rows=100_000,
+    maximum_rows=20_000,
     maximum_cells=2**23,
     cost=4,
 )

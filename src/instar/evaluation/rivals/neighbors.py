@@ -21,6 +21,7 @@ from instar.shapes import Answer, Choice
     cost=2,
 )
 def neighbors(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    import sklearn
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
     kind = KNeighborsClassifier if isinstance(answer, Choice) else KNeighborsRegressor
@@ -28,4 +29,6 @@ def neighbors(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     counts = [count for count in (1, 5, 20) if count <= 0.7 * len(inputs)] or [1]
     # Rows of terms are near each other where they share many, however long they are.
     metric = "cosine" if inputs.sequences else "minkowski"
+    # MiB of distances at a time, which as products of sparse rows take several times as much.
+    sklearn.set_config(working_memory=128)
     return [kind(n_neighbors=count, weights="distance", metric=metric, n_jobs=-1) for count in counts]

@@ -9,6 +9,8 @@ from instar.shapes import Answer, Choice
 
 # With fewer rows, handing trees to several processors takes longer than growing them.
 SHARED_ROWS = 2000
+# Rows of a tree where columns stand for sequences: none of these says much, and trees become very deep.
+SEQUENCE_ROWS = 10_000
 
 
 @rival(
@@ -40,7 +42,8 @@ def tree(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 def forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    jobs = -1 if len(inputs) > SHARED_ROWS else 1
+    most = SEQUENCE_ROWS if inputs.sequences and len(inputs) > 2 * SEQUENCE_ROWS else None
+    common = {"max_samples": most, "random_state": seed, "n_jobs": -1 if len(inputs) > SHARED_ROWS else 1}
     if isinstance(answer, Choice):
-        return [RandomForestClassifier(random_state=seed, n_jobs=jobs)]
-    return [RandomForestRegressor(max_features=share, random_state=seed, n_jobs=jobs) for share in (0.33, 1.0)]
+        return [RandomForestClassifier(**common)]
+    return [RandomForestRegressor(max_features=share, **common) for share in (0.33, 1.0)]
