@@ -1,11 +1,14 @@
 """What rivals make of sequences of symbols and of series: weighted groups of symbols, and simple features."""
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from instar.evaluation.rivals import Inputs, rival, rivals
+from instar.batches import Examples
+from instar.columns import Columns
+from instar.evaluation.rivals import Inputs, rival, rivals, run
 from instar.evaluation.rivals import _terms as terms_module
 from instar.evaluation.rivals._arrays import arrays_of, inputs_of, write_inputs
 from instar.evaluation.rivals._series import FEATURES, features
@@ -13,7 +16,11 @@ from instar.evaluation.rivals._terms import Components, Terms
 from instar.evaluation.rivals.base import SEQUENCE_COLUMNS
 from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.evaluation.rivals.run import RivalExam, RivalTask, run_rivals
+from instar.fields import kinds
+from instar.reporting import _flat
 from instar.shapes import Amounts, Choice, Grid, Tokens
+from instar.store import ColumnPlan, Store, StorePlan
+from standins import MemorySource
 
 WORDS, BASES = Tokens(300, 12), Tokens(6, 40)
 
@@ -168,13 +175,14 @@ def test_rivals_find_a_planted_motif():
 
 def test_words_tell_amounts_and_every_rival_takes_them():
     generator = np.random.default_rng(4)
-    tokens = random_tokens(WORDS, 400, seed=4)
-    worth = generator.normal(size=WORDS.vocabulary)
+    shape = Tokens(130, 12)
+    tokens = random_tokens(shape, 260, seed=4)
+    worth = generator.normal(size=shape.vocabulary)
     truth = np.array([worth[row[row > 0]].mean() for row in tokens])[:, None]
-    everything = inputs(400, numbers=generator.normal(size=(400, 2)), tokens=tokens, sequences=(WORDS,))
+    everything = inputs(260, numbers=generator.normal(size=(260, 2)), tokens=tokens, sequences=(shape,))
     results = play(Amounts(), everything, truth, names=None)
     assert {"mean", "linear", "linear_svm", "neighbors", "tree", "forest", "boosting"} == set(results)
-    assert all(each.note is None and each.rows + each.examined == 400 for each in results.values())
+    assert all(each.note is None and each.rows + each.examined == 260 for each in results.values())
     assert results["linear"].metrics["r2"].value > results["mean"].metrics["r2"].value + 0.2
 
 
@@ -194,14 +202,14 @@ def test_a_rival_that_looks_at_no_sequences_says_so(monkeypatch):
 
 def test_features_tell_waves_from_noise():
     generator = np.random.default_rng(5)
-    truth = np.arange(300) % 2
-    phase, speed = generator.uniform(0, 2 * np.pi, 300), generator.uniform(2, 6, 300)
+    truth = np.arange(160) % 2
+    phase, speed = generator.uniform(0, 2 * np.pi, 160), generator.uniform(2, 6, 160)
     waves = np.sin(np.linspace(0, 2 * np.pi, 64) * speed[:, None] + phase[:, None])
-    noise = generator.normal(size=(300, 64)) * waves.std()
+    noise = generator.normal(size=(160, 64)) * waves.std()
     series = np.where(truth[:, None], waves + noise / 2, noise)
-    both = np.stack([series, generator.normal(size=(300, 64))], axis=1).reshape(300, -1)
-    everything = inputs(300, numbers=both, grids=(Grid(2, (64,)),))
-    results = play(Choice((75, 75)), everything, truth, names=["features", "majority", "linear"])
+    both = np.stack([series, generator.normal(size=(160, 64))], axis=1).reshape(160, -1)
+    everything = inputs(160, numbers=both, grids=(Grid(2, (64,)),))
+    results = play(Choice((40, 40)), everything, truth, names=["features", "majority", "linear"])
     assert results["features"].metrics["accuracy"].value > 0.95
     assert results["features"].metrics["accuracy"].value > results["linear"].metrics["accuracy"].value + 0.1
 
@@ -240,3 +248,38 @@ def test_inputs_come_back_from_their_arrays_and_files(tmp_path):
     assert [part.shape for _, part in again.each_grid()] == [(30, 2, 2, 3), (30, 3, 4)]
     plain = inputs_of(arrays_of(inputs(3), "e"), "e")
     assert (len(plain), plain.width, plain.sequences, plain.grids) == (3, 0, (), ())
+
+
+def test_rivals_get_texts_and_series_as_they_are_prepared_and_no_more_than_fits(tmp_path, monkeypatch):
+    monkeypatch.setenv("INSTAR_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(6)
+    words = generator.choice(["granite", "fjord", "harbor", "dune", "amber"], (200, 9))
+    kind_of = {"size": "number", "text": "text", "course": "series", "side": "category"}
+    columns = {
+        "size": pl.Series(generator.normal(size=200)),
+        "text": pl.Series([" ".join(row[: 3 + number % 6]) for number, row in enumerate(words)]),
+        "course": generator.normal(size=(200, 2, 16)).cumsum(axis=2),
+        "side": pl.Series(np.where((words[:, :3] == "dune").any(axis=1), "yes", "no")),
+    }
+    settings = {kind.settings: kind.settings() for kind in map(kinds.get, kind_of.values())}
+    plans = {
+        name: ColumnPlan(kind, kinds[kind].survey(columns[name], settings[kinds[kind].settings]))
+        for name, kind in kind_of.items()
+    }
+    store = Store.build(MemorySource(columns), StorePlan(plans))
+    rows = np.arange(200)
+    examples = Examples(store, *Columns(store, ("size", "text", "course"), ("side",), settings).fit(rows))
+    given, kept = _flat(examples, rows, 0, tmp_path, "all")
+    prepared = examples.take(rows).inputs
+    assert np.array_equal(kept, rows) and given.numbers[:, 0].tolist() == prepared["numbers"][:, 0].tolist()
+    for name, parts in {"tokens/text": given.each_sequence(), "grid/course": given.each_grid()}.items():
+        ((shape, content),) = parts
+        assert shape in [field.shape for field in examples.inputs]
+        assert np.array_equal(content, prepared[name].numpy())
+    truth = examples.take(rows).targets["side"].numpy()
+    results = play(Choice((100, 100)), given, truth, names=["linear", "majority"])
+    assert results["linear"].metrics["accuracy"].value > results["majority"].metrics["accuracy"].value + 0.1
+    monkeypatch.setattr(run, "MOST_BYTES", 10_000)
+    fewer, kept = _flat(examples, rows, 0, tmp_path, "some")
+    assert 5_000 < fewer.numbers.nbytes + fewer.codes.nbytes + fewer.tokens.nbytes <= 10_000
+    assert np.array_equal(fewer.tokens, given.tokens[kept]) and np.array_equal(fewer.numbers, given.numbers[kept])
