@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instar.evaluation.results import examine
-from instar.metrics import METRICS, better, main_metric, measure, wilson
-from instar.shapes import Amounts, Choice
+from instar.metrics import METRICS, better, confidence, main_metric, measure, measure_each_label, wilson
+from instar.shapes import Amounts, Choice, Several
 
 
 def choice(generator, rows, classes, digits=None):
@@ -49,6 +49,106 @@ def test_a_choice_is_measured_as_scikit_learn_does(seed, rows, classes, digits):
         expected["roc_auc"] = reference.roc_auc_score(truth, p, multi_class="ovr", labels=every)
         expected["average_precision"] = reference.average_precision_score(np.eye(classes)[truth], p)
     assert scores == pytest.approx(expected, rel=1e-9)
+
+
+def several(generator, rows, labels, digits=None):
+    """An answer, its truth with no label that was never learned, and probabilities that know something of it."""
+    has = (generator.random((rows, labels)) < generator.uniform(0.05, 0.7, labels)).astype(float)
+    p = np.clip(0.4 * has + 0.6 * generator.random((rows, labels)), 0, 1)
+    answer = Several(tuple(has.sum(axis=0).astype(int).tolist()), rows)
+    return answer, np.hstack([has, np.zeros((rows, 1))]), p if digits is None else np.round(p, digits)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(20, 300), labels=st.integers(1, 6), digits=st.sampled_from([None, 1])
+)
+def test_labels_are_measured_as_scikit_learn_does(seed, rows, labels, digits):
+    answer, truth, p = several(np.random.default_rng(seed), rows, labels, digits)
+    scores = {name: score.value for name, score in measure(answer, truth, p, resamples=20).items()}
+    has, said = truth[:, :-1], p >= 0.5
+    mixed = [label for label in range(labels) if 0 < has[:, label].sum() < rows]
+    expected = {
+        "exact_match": (has == said).all(axis=1).mean(),
+        "label_accuracy": 1 - reference.hamming_loss(has.ravel(), said.ravel()),
+    }
+    if has.any() or said.any():
+        each = [reference.f1_score(has[:, label], said[:, label], zero_division=np.nan) for label in range(labels)]
+        expected["macro_f1"] = np.nanmean(each)
+        expected["micro_f1"] = reference.f1_score(has.ravel(), said.ravel())
+    if has.any():
+        expected["label_recall"] = reference.recall_score(has.ravel(), said.ravel())
+    if said.any():
+        expected["label_precision"] = reference.precision_score(has.ravel(), said.ravel())
+    if mixed:
+        areas = [reference.average_precision_score(has[:, label], p[:, label]) for label in mixed]
+        expected["mean_average_precision"] = np.mean(areas)
+    assert scores == pytest.approx(expected, rel=1e-9)
+    for label, alone in enumerate(measure_each_label(answer, truth, p, resamples=20)):
+        assert ("average_precision" in alone) == (label in mixed)
+        if label in mixed:
+            area = reference.average_precision_score(has[:, label], p[:, label])
+            assert alone["average_precision"].value == pytest.approx(area)
+            assert alone["f1"].value == pytest.approx(reference.f1_score(has[:, label], said[:, label]))
+
+
+def test_the_interval_of_labels_is_that_of_resampled_rows():
+    generator = np.random.default_rng(0)
+    answer, truth, p = several(generator, 300, 4)
+    scores, has, said = measure(answer, truth, p), truth[:, :-1], p >= 0.5
+    draws = [generator.integers(0, 300, 300) for _ in range(600)]
+    ordinary = {
+        "macro_f1": [reference.f1_score(has[d], said[d], average="macro") for d in draws],
+        "micro_f1": [reference.f1_score(has[d], said[d], average="micro") for d in draws],
+        "mean_average_precision": [reference.average_precision_score(has[d], p[d]) for d in draws],
+        "exact_match": [(has[d] == said[d]).all(axis=1).mean() for d in draws],
+    }
+    for name, values in ordinary.items():
+        low, high = np.quantile(values, (0.025, 0.975))
+        assert scores[name].low == pytest.approx(low, abs=0.15 * (high - low))
+        assert scores[name].high == pytest.approx(high, abs=0.15 * (high - low))
+    assert all(score.low <= score.value <= score.high for score in scores.values())
+    assert next(iter(scores)) == main_metric(answer) == "macro_f1"
+
+
+def test_labels_that_were_never_learned_count_as_missed():
+    answer, truth, p = several(np.random.default_rng(1), 200, 3)
+    truth[:30, -1] = 2
+    scores = {name: score.value for name, score in measure(answer, truth, p, resamples=20).items()}
+    # As if there were two labels more, which are never answered; on average together they are one.
+    more = np.hstack([truth[:, :-1], truth[:, -1:] > 0, truth[:, -1:] > 0]).astype(int)
+    said = np.hstack([p >= 0.5, np.zeros((200, 2), bool)]).astype(int)
+    expected = {
+        "macro_f1": reference.f1_score(more[:, :4], said[:, :4], average="macro", zero_division=0),
+        "micro_f1": reference.f1_score(more, said, average="micro"),
+        "label_recall": reference.recall_score(more, said, average="micro"),
+        "label_precision": reference.precision_score(more, said, average="micro"),
+        "exact_match": (more == said).all(axis=1).mean(),
+    }
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
+
+
+def test_rows_without_known_labels_or_an_answer_are_left_out():
+    answer, truth, p = several(np.random.default_rng(2), 100, 3)
+    holed, unread = truth.copy(), p.copy()
+    holed[:30], unread[30:40] = np.nan, np.nan
+    assert measure(answer, holed, unread) == measure(answer, truth[40:], p[40:])
+    assert measure(answer, truth[:19], p[:19]) == {} and measure_each_label(answer, truth[:19], p[:19]) == [{}] * 3
+
+
+def test_many_labels_are_measured_in_blocks(monkeypatch):
+    answer, truth, p = several(np.random.default_rng(3), 60, 150)
+    whole = measure(answer, truth, p, resamples=50)
+    assert "mean_average_precision" not in whole
+    monkeypatch.setattr("instar.label_metrics._BLOCK_LABELS", 7)
+    assert {name: score.to_json() for name, score in measure(answer, truth, p, resamples=50).items()} == {
+        name: pytest.approx(score.to_json()) for name, score in whole.items()
+    }
+
+
+def test_a_confidence_is_that_of_the_answer_or_of_the_label_most_in_doubt():
+    assert confidence(Choice((1, 1)), np.array([[0.3, 0.7]])).tolist() == [0.7]
+    assert confidence(Several((1, 1), 2), np.array([[0.9, 0.4], [1.0, 0.05]])) == pytest.approx([0.6, 0.95])
 
 
 @settings(max_examples=30, deadline=None)

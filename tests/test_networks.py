@@ -13,9 +13,9 @@ from instar.errors import ModelError, SettingError, UsageError
 from instar.networks import Network, Plan, assemble, choose, networks, plan, setting_groups
 from instar.networks.activations import ACTIVATIONS
 from instar.networks.embedding import CodeEmbedding, Periodic, PiecewiseLinear, RowEmbedding, code_width
-from instar.networks.heads import AmountsHead, ChoiceHead, HeadSettings
+from instar.networks.heads import AmountsHead, ChoiceHead, HeadSettings, SeveralHead
 from instar.networks.initialization import INITIALIZATIONS
-from instar.shapes import Amounts, Choice, Grid, Tokens, Vector
+from instar.shapes import Amounts, Choice, Grid, Several, Tokens, Vector
 
 ROWS = 24
 INPUTS = {
@@ -34,6 +34,7 @@ ANSWERS = {
     "classes": {"y": Choice((8, 8, 8))},
     "amount": {"y": Amounts(1)},
     "several": {"y": Choice((8, 16)), "z.z": Amounts(2)},
+    "labels": {"y": Several((18, 12, 6), 24)},
 }
 SMALL = {"tabm": {"width": 32, "members": 4}, "mlp": {"width": 32}, "resnet": {"width": 8}}
 
@@ -76,12 +77,15 @@ def aims(answers, given_inputs=None):
             present = given_inputs["present/" + key.partition("/")[2]] if "/" in key else 1
             signal = signal * 0.1 + present * (values @ torch.randn(values.shape[1], generator=draw))
     rank = signal.argsort().argsort()
-    return {
-        name: rank * answer.classes // ROWS
-        if isinstance(answer, Choice)
-        else ((signal - signal.mean()) / signal.std())[:, None].repeat(1, answer.width)
-        for name, answer in answers.items()
-    }
+
+    def aim(answer):
+        if isinstance(answer, Choice):
+            return rank * answer.classes // ROWS
+        if isinstance(answer, Several):
+            return (rank[:, None] >= ROWS - torch.tensor(answer.counts)).float()
+        return ((signal - signal.mean()) / signal.std())[:, None].repeat(1, answer.width)
+
+    return {name: aim(answer) for name, answer in answers.items()}
 
 
 def make(inputs, answers, name=None, settings=None, seed=0):
@@ -143,6 +147,9 @@ def test_a_network_learns_and_answers_what_its_targets_ask(name, inputs, answers
 def test_a_network_is_rebuilt_from_its_plan_and_state_without_memory(name, inputs, answers):
     network = make(inputs, answers, name, given(name, inputs)).eval()
     content = json.loads(json.dumps(network.plan.as_json()))
+        elif isinstance(answer, Several):
+            assert values.shape == (ROWS, answer.labels)
+            assert values.min() >= 0 and values.max() <= 1
     with torch.device("meta"):
         other = Network(inputs, answers, Plan.from_json(content))
     assert all(tensor.is_meta for tensor in other.state_dict().values())
@@ -251,6 +258,8 @@ def test_a_network_that_does_not_fit_is_refused_with_a_reason():
 def test_settings_reach_every_body_that_declares_them_and_no_other_name_passes():
     made = plan(INPUTS["picture and row"], ANSWERS["classes"], None, {"width": 16, "label_smoothing": 0.1})
     assert [part.settings.width for part in made.parts] == [16, 16]
+    with pytest.raises(UsageError, match="several labels"):
+        assemble(INPUTS["numbers"], ANSWERS["labels"], "perceptron")
     assert made.head.label_smoothing == 0.1
     with pytest.raises(SettingError, match="members"):
         plan(INPUTS["numbers"], ANSWERS["classes"], "mlp", {"members": 3})
@@ -355,7 +364,46 @@ def test_a_mixed_target_has_the_mixed_loss():
     )
 
 
-@pytest.mark.parametrize("answer", [Choice((4, 2, 6)), Amounts(2)])
+def test_a_constant_answer_of_labels_has_loss_one_and_each_side_of_a_balanced_label_weighs_the_same():
+    counts, rows = (50, 10, 2), 100
+    target = (torch.arange(rows)[:, None] < torch.tensor(counts)).float()
+    head = SeveralHead(4, None, Several(counts, rows), HeadSettings()).eval()
+    outputs = head(torch.zeros(rows, 4))
+    torch.testing.assert_close(head.answer(outputs)[0], torch.tensor(counts) / rows)
+    assert head.loss(outputs, target).item() == pytest.approx(1)
+    balanced = SeveralHead(4, None, Several(counts, rows), HeadSettings(class_weights="balanced")).eval()
+    torch.testing.assert_close(balanced.answer(balanced(torch.zeros(1, 4))), torch.full((1, 3), 0.5))
+    outputs = torch.randn(rows, 3, generator=torch.Generator().manual_seed(0))
+    losses = F.binary_cross_entropy_with_logits(outputs, target, reduction="none")
+    sides = [(losses[has, label].mean() + losses[~has, label].mean()) / 2 for label, has in enumerate(target.T > 0)]
+    assert balanced.loss(outputs, target).item() == pytest.approx(torch.stack(sides).mean().item() / math.log(2))
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+@pytest.mark.parametrize(("counts", "rows"), [((0, 30, 10), 30), ((0,), 0), ((1,), 1)])
+def test_a_label_that_never_varies_is_neither_certain_nor_impossible(counts, rows, class_weights):
+    head = SeveralHead(2, None, Several(counts, rows), HeadSettings(class_weights))
+    prior = head.answer(head(torch.zeros(1, 2)))[0]
+    assert ((prior > 0) & (prior < 1)).all() and 0 < head.constant_loss < math.inf
+    assert head.loss(head(torch.zeros(1, 2)), torch.ones(1, len(counts))).isfinite()
+
+
+@pytest.mark.parametrize("class_weights", ["none", "balanced"])
+def test_smoothed_and_mixed_labels_have_the_loss_between(class_weights):
+    answer = Several((5, 20), 30)
+    plain, smooth = (SeveralHead(2, None, answer, HeadSettings(class_weights, share)) for share in (0.0, 0.3))
+    outputs = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
+    first, second = (torch.arange(12) % 3 > 0).float().view(6, 2), (torch.arange(12) % 2).float().view(6, 2)
+    first[4] = second[4] = math.nan
+    torch.testing.assert_close(smooth.loss(outputs, first), plain.loss(outputs, first * 0.7 + 0.15))
+    torch.testing.assert_close(smooth.eval().loss(outputs, first), plain.eval().loss(outputs, first))
+    mixed = 0.3 * plain.soften(first) + 0.7 * plain.soften(second)
+    torch.testing.assert_close(
+        plain.loss(outputs, mixed), 0.3 * plain.loss(outputs, first) + 0.7 * plain.loss(outputs, second)
+    )
+
+
+@pytest.mark.parametrize("answer", [Choice((4, 2, 6)), Several((12, 4), 24), Amounts(2)])
 def test_members_learn_by_themselves_and_answer_together(answer):
     inputs, members = INPUTS["numbers"], 5
     network = make(inputs, {"y": answer}, "tabm", {"members": members, "dropout": 0, "width": 16})
@@ -379,6 +427,9 @@ def test_members_learn_by_themselves_and_answer_together(answer):
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
+    elif isinstance(answer, Several):
+        expected = F.binary_cross_entropy(together, targets["y"]) * answer.labels / head.constant_loss
+        torch.testing.assert_close(together, raw.sigmoid().mean(1))
 
 def test_an_absent_grid_is_a_learned_vector_whatever_its_cells_hold():
     inputs = {"p": Grid(1, (8, 8))}

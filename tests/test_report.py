@@ -15,7 +15,7 @@ from instar.evaluation.settings import EvaluationSettings
 from instar.evaluation.verdict import verdict
 from instar.metrics import Score, measure
 from instar.settings import Duration
-from instar.shapes import Amounts, Choice, Grid, Picture, Text, Vector
+from instar.shapes import Amounts, Choice, Grid, Picture, Several, Text, Vector
 
 HOSTILE = "<script>alert('x')</script>\"&|`\n---\nlicense: evil"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -41,6 +41,17 @@ def amounts(rows=300, noise=0.3, **options):
     generator = np.random.default_rng(0)
     truth = generator.normal(size=(rows, 1)) * 50_000 + 200_000
     return examine("price", Amounts(), truth, truth + noise * 50_000 * generator.normal(size=(rows, 1)), **options)
+
+
+def several(names=("small", "round", "rare"), rows=300, strange=0, **options):
+    """A result of which a tenth of all decisions are wrong."""
+    generator = np.random.default_rng(0)
+    has = generator.random((rows, len(names))) < np.linspace(0.5, 0.05, len(names))
+    said = has != (generator.random(has.shape) < 0.1)
+    truth = np.hstack([has, np.zeros((rows, 1))])
+    truth[:strange, -1] = 1
+    answer = Several(tuple(has.sum(axis=0).tolist()), rows)
+    return examine("tags", answer, truth, np.where(said, 0.8, 0.1), classes=names, **options)
 
 
 def history():
@@ -84,6 +95,44 @@ def test_a_network_that_learned_nothing_is_told_so():
     chance = accuracy(0.9, name="majority", title="always answering the most frequent class", baseline=True)
     assert verdict(choices(0.8, rivals=[chance]))[0].startswith("The network is worse than always answering")
     assert verdict(choices(0.9, rivals=[chance]))[0].startswith("It is not certain that the network is better")
+
+
+def test_the_verdict_on_labels_says_how_many_are_found_and_right():
+    result = several()
+    found, right = (result.metrics[name].value for name in ("label_recall", "label_precision"))
+    first = verdict(result)[0]
+    assert first.startswith(
+        f"The network finds {100 * found:.1f} % of the labels of 300 rows that it had not seen, and"
+    )
+    assert f"and {100 * right:.1f} % of what it answers is right (macro F1 0." in first
+    assert verdict(result, folds=True)[0].startswith("Networks trained in this way find ")
+    silent = examine("tags", Several((9,), 30), np.eye(30)[:, [0, 5]] * [1, 0], np.zeros((30, 1)), classes=["a"])
+    assert "0.0 % of the labels of 30 rows" in verdict(silent)[0] and "is right" not in verdict(silent)[0]
+
+
+def test_labels_are_shown_one_by_one_and_mistakes_with_all_of_theirs():
+    result = several(
+        show=lambda row: (f"line {row}", {"size": Text(str(row))}), strange=7, name_truth=lambda row: "new"
+    )
+    assert [each.name for each in result.labels] == ["small", "round", "rare"]
+    assert [each.rows for each in result.labels] == list(result.answer.counts)
+    assert result.unknown == 7
+    assert "7 examined rows have labels of 'tags' that are not learned; they count as missed." in verdict(result)
+    assert len(result.mistakes) == 12
+    strange = several(show=lambda row: (f"line {row}", {}), strange=300, name_truth=lambda row: "new")
+    assert {each.truth for each in strange.mistakes} == {"new"}
+    known = several(show=lambda row: (f"line {row}", {})).mistakes
+    assert all(each.truth != each.answer and each.confidence == pytest.approx(0.8) for each in known)
+    assert any(", " in each.truth for each in known) and any(each.truth == "no label" for each in known)
+    full = report(result, several(names=[f"label {place}" for place in range(130)]))
+    page = full.html()
+    Page(page)
+    assert "Label by label" in page and "70 rarer labels are not shown" in page
+    assert "F1 by label" in "\n".join(full.summary())
+    assert any("Little is known about the label rare of tags" in line for line in page.split("<li>"))
+    again = Report.from_json(json.loads(json.dumps(full.to_json(), allow_nan=False)))
+    assert again.summary() == full.summary() and again.targets[0].labels == result.labels
+    assert again.targets[0].answer == result.answer
 
 
 def test_no_score_below_twenty_rows():
@@ -155,6 +204,7 @@ def hostile():
     shown = {HOSTILE: Picture(PNG, HOSTILE), "b": Text(HOSTILE)}
     return report(
         choices(classes=(HOSTILE, "b", "c"), show=lambda row: (HOSTILE, shown), rivals=[BASELINE]),
+        several((HOSTILE, "b"), show=lambda row: (HOSTILE, shown)),
         amounts(show=lambda row: (HOSTILE, {HOSTILE: Text(HOSTILE)})),
         title=HOSTILE,
         source=HOSTILE,
@@ -195,6 +245,7 @@ def test_the_card_stays_in_its_place(hostile):
     [
         ([Vector(1), Vector(0, (3,))], choices, "tabular-classification"),
         ([Vector(1)], amounts, "tabular-regression"),
+        ([Vector(1)], several, "tabular-classification"),
         ([Grid(3, (32, 32))], choices, "image-classification"),
         ([Grid(3, (32, 32))], amounts, None),
         ([Grid(3, (32, 32)), Vector(1)], choices, None),

@@ -12,7 +12,7 @@ from instar.evaluation.rivals import Inputs, rivals
 from instar.evaluation.rivals._arrays import file_of, write_inputs
 from instar.evaluation.rivals.encoding import DENSE_COLUMNS, MOST_COLUMNS, Encoder
 from instar.evaluation.rivals.run import RivalExam, RivalTask, affordable_rows, run_rivals
-from instar.shapes import Amounts, Choice
+from instar.shapes import Amounts, Choice, Several
 
 
 def inputs(numbers, codes=None, cardinalities=()):
@@ -74,6 +74,25 @@ def test_amounts_with_categories_missing_truths_and_two_outputs():
     assert abs(results["mean"].metrics["r2"].value) < 0.1
     assert results["linear"].metrics["r2"].value > 0.99
     assert all(results[name].metrics["r2"].value > 0.85 for name in ("boosting", "tree", "svm"))
+
+
+def test_all_rivals_answer_several_labels_of_which_some_never_vary():
+    rows = 3_000
+    numbers = np.random.default_rng(0).normal(size=(rows, 3))
+    has = np.stack([numbers[:, 0] > 0, numbers[:, 1] > 1, numbers[:, 2] > 9, numbers[:, 2] < 9], axis=1)
+    has[0, 2] = True  # too few to set one aside
+    truth = np.hstack([has, np.zeros((rows, 1))])
+    truth[::50] = np.nan
+    answer = Several(tuple(has.sum(axis=0).tolist()), rows)
+    results = by_name(run_rivals(RivalTask(answer, [exam(numbers, truth)]), time_limit=300))
+    assert set(results) == {
+        name for name, each in rivals.items() if Several in each.answers and each.suits(inputs(numbers))
+    }
+    assert results["frequent_labels"].baseline and results["frequent_labels"].metrics["label_recall"].value < 0.9
+    for name, result in results.items():
+        assert result.note is None, (name, result.note)
+        if name != "frequent_labels":
+            assert result.metrics["micro_f1"].value > 0.9 and result.metrics["mean_average_precision"].value > 0.9, name
 
 
 def test_what_is_out_of_time_says_so():

@@ -9,7 +9,7 @@ import numpy as np
 
 from instar.batches import Examples
 from instar.fields import Field
-from instar.shapes import Amounts, Grid, Tokens
+from instar.shapes import Amounts, Choice, Grid, Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +33,8 @@ def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:
 def answers(
     network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
 ) -> dict[str, np.ndarray]:
-    """Answers for prepared inputs by target: probabilities (n, classes) float32; amounts (n, width) in its own units,
-    float64."""
+    """Answers for prepared inputs by target: probabilities (n, classes) or (n, labels) float32; amounts (n, width) in
+    its own units, float64."""
     import torch
 
     # What stands for no rows at all, so that there is always something to join.
@@ -72,4 +72,6 @@ def in_own_units(target: Field, values: np.ndarray) -> np.ndarray:
 def width(target: Field) -> int:
     """How many numbers an answer has."""
     assert target.answer is not None
-    return target.answer.width if isinstance(target.answer, Amounts) else target.answer.classes
+    if isinstance(target.answer, Amounts):
+        return target.answer.width
+    return target.answer.classes if isinstance(target.answer, Choice) else target.answer.labels

@@ -12,7 +12,7 @@ import numpy as np
 from instar.fields import Field
 from instar.fields.digest import MISSING, digest, parse_numbers
 from instar.keys import repeated_share, run_starts
-from instar.shapes import Choice
+from instar.shapes import Choice, Several
 from instar.sources import Chunk, FileColumn
 from instar.store import Store, StoredColumn
 from instar.words import percent
@@ -138,7 +138,7 @@ def look(
     findings += _copies(store, inputs, targets, rows)
     findings += _repeats([store.column(field.name) for field in targets], rows, keys)
     for field in targets:
-        findings += _classes(field)
+        findings += _classes(field) + _labels(field)
     return findings
 
 
@@ -212,6 +212,20 @@ def _classes(field: Field) -> list[Finding]:
         what = f"is {_names(field, np.array([largest]))[0]!r} in {percent(share)} of the training rows"
         findings.append(Finding(field.name, what, "Judge by the balanced accuracy: the plain one says little here"))
     return findings
+
+
+def _labels(field: Field) -> list[Finding]:
+    """Labels of a target that few of its training rows have."""
+    if not isinstance(field.answer, Several):
+        return []
+    counted = zip(field.classes or (), field.answer.counts, strict=True)
+    rare = [str(label) for label, count in counted if count < RARE_ROWS]
+    if not rare:
+        return []
+    names = ", ".join(map(repr, rare[:3])) + (", ..." if len(rare) > 3 else "")
+    labels = "one label" if len(rare) == 1 else f"{len(rare):,} labels"
+    what = f"has {labels} with fewer than {RARE_ROWS} training rows ({names})"
+    return [Finding(field.name, what, "Add examples of them, or set label_limit to leave the rarest out")]
 
 
 def _names(field: Field, classes: np.ndarray) -> list[str]:

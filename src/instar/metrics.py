@@ -1,10 +1,7 @@
 """How good answers are: each answer's metrics, every one with a 95 % interval.
 
-Every metric here is a function of sums over rows, which is what makes its bootstrap cheap: rows are put at random
-into at most 4,096 groups, and a resample of the groups is one row of weights times the groups' sums. Up to 4,096 rows
-a group is a row and this is the ordinary bootstrap (Efron 1979); above, it is that of random groups (Wolter 1985),
-which still uses every row, so that a million rows cost what a few thousand do. Areas under curves need the order of
-the scores; their resamples see it through at most 256 bins of scores, their value does not.
+Every metric here is a function of sums over rows, or of the order of their scores, which is what makes its bootstrap
+cheap (`instar.resampling`).
 """
 
 from __future__ import annotations
@@ -12,16 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from instar.shapes import NO_ANSWER, UNKNOWN_CLASS, Answer, Choice
+from instar.label_metrics import measure_labels, measure_one_by_one
+from instar.resampling import (
+    RANKED_CLASSES,
+    Groups,
+    Values,
+    mean_areas,
+    mean_of_defined,
+    precision_area,
+    rank,
+    roc_area,
+)
+from instar.shapes import NO_ANSWER, UNKNOWN_CLASS, Answer, Choice, Several
 
 LEAST_ROWS = 20
-RANKED_CLASSES = 100
-_GROUPS = 4096
-_BINS = 256
 # Classes that are counted at a time in all resamples, which are a number each for every class.
 _BLOCK_CLASSES = 512
 _Z = 1.959963984540054
@@ -72,7 +76,40 @@ METRICS: dict[str, Metric] = {
     ),
     "macro_f1": Metric(
         "macro F1",
-        "The harmonic mean of precision and recall of each class, averaged over the classes.",
+        "The harmonic mean of precision and recall of each class or label, averaged over them.",
+        minimum=0,
+        maximum=1,
+    ),
+    "micro_f1": Metric(
+        "micro F1",
+        "The harmonic mean of precision and recall of all labels of all rows together.",
+        minimum=0,
+        maximum=1,
+    ),
+    "label_recall": Metric(
+        "labels found", "The share of all labels of all rows that are answered.", rate=True, minimum=0, maximum=1
+    ),
+    "label_precision": Metric(
+        "answered labels that are right",
+        "The share of all labels that are answered whose rows have them.",
+        rate=True,
+        minimum=0,
+        maximum=1,
+    ),
+    "exact_match": Metric(
+        "exact match", "The share of rows of which every label is right.", rate=True, minimum=0, maximum=1
+    ),
+    "label_accuracy": Metric(
+        "label accuracy",
+        "The share of right answers to whether a row has a label, over all rows and labels: one less the Hamming loss.",
+        rate=True,
+        minimum=0,
+        maximum=1,
+    ),
+    "mean_average_precision": Metric(
+        "mean average precision",
+        "The precision averaged over all thresholds of each label, averaged over the labels; chance is the label's "
+        "share.",
         minimum=0,
         maximum=1,
     ),
@@ -116,7 +153,7 @@ METRICS: dict[str, Metric] = {
 
 def main_metric(answer: Answer) -> str:
     """The metric that a report leads with."""
-    return "accuracy" if isinstance(answer, Choice) else "r2"
+    return "accuracy" if isinstance(answer, Choice) else "macro_f1" if isinstance(answer, Several) else "r2"
 
 
 def better(name: str, one: float, other: float) -> bool:
@@ -138,10 +175,12 @@ def measure(
     Parameters
     ----------
     truth: for a Choice (n,) class codes, -1 where missing and -2 where it is none of the classes, which no answer can
-        meet; for Amounts (n, width) in the target's unit, NaN where missing. Rows without a truth, or whose prediction
-        is NaN, are left out.
-    prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Amounts (n, width).
-        Probabilities stay as they are; beside them only a small part of their memory is used.
+        meet; for Several (n, labels + 1), 0 or 1 for each label and then how many others the row has, which no answer
+        can meet either, NaN where missing; for Amounts (n, width) in the target's unit, NaN where missing. Rows without
+        a truth, or whose prediction is NaN, are left out.
+    prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Several (n, labels)
+        probabilities, of which those of at least a half are answers; for Amounts (n, width). Probabilities stay as
+        they are; beside them only a small part of their memory is used.
     probabilities: False where a Choice's prediction are only scores; then log loss and Brier score are left out.
 
     An empty dictionary for fewer than 20 rows, on which no score can be trusted. A metric that is not defined is left
@@ -150,9 +189,11 @@ def measure(
     truth, prediction = _measured_rows(answer, truth, prediction)
     if len(truth) < LEAST_ROWS:
         return {}
-    groups = _Groups(len(truth), seed, resamples)
+    groups = Groups(len(truth), seed, resamples)
     with np.errstate(all="ignore"):
-        if isinstance(answer, Choice):
+        if isinstance(answer, Several):
+            measured = measure_labels(truth, prediction, groups)
+        elif isinstance(answer, Choice):
             measured = _measure_classes(answer.classes, truth, prediction.argmax(axis=1), groups)
             if probabilities:
                 measured |= _measure_probabilities(truth, prediction, groups)
@@ -164,64 +205,58 @@ def measure(
     return {name: score for name in METRICS if (score := scores.get(name)) is not None}
 
 
+def measure_each_label(
+    answer: Several, truth: np.ndarray, prediction: np.ndarray, *, seed: int = 0, resamples: int = 1000
+) -> list[dict[str, Score]]:
+    """``f1`` and ``average_precision`` of each label by itself, as far as they are defined; arguments as of `measure`.
+
+    Empty dictionaries for fewer than 20 rows.
+    """
+    truth, prediction = _measured_rows(answer, truth, prediction)
+    if len(truth) < LEAST_ROWS:
+        return [{} for _ in answer.counts]
+    groups = Groups(len(truth), seed, resamples)
+    with np.errstate(all="ignore"):
+        scored = [
+            {name: _score(METRICS["macro_f1"], *values, groups.rows) for name, values in each.items()}
+            for each in measure_one_by_one(truth, prediction, groups)
+        ]
+    return [{name: score for name, score in each.items() if score is not None} for each in scored]
+
+
+def confidence(answer: Choice | Several, prediction: np.ndarray) -> np.ndarray:
+    """How probable it is that the answer is right, (n,); for several labels, that the one most in doubt is."""
+    if isinstance(answer, Choice):
+        return np.asarray(prediction.max(axis=1))
+    return np.asarray(np.maximum(prediction, 1 - prediction).min(axis=1))
+
+
 def known_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Which rows (n,) bool have both a truth and a prediction, as `measure` takes them.
 
     A prediction of NaN stands for a row that could not be read and so has no answer.
     """
+    scores = np.asarray(prediction)
     if isinstance(answer, Choice):
-        scores = np.asarray(prediction)
         return (np.asarray(truth).reshape(-1) != NO_ANSWER) & ~np.isnan(scores.reshape(-1, answer.classes)[:, 0])
-    amounts, given = (np.asarray(part).reshape(-1, answer.width) for part in (truth, prediction))
+    if isinstance(answer, Several):
+        return np.asarray(~np.isnan(truth[:, 0]) & ~np.isnan(scores[:, 0]))
+    amounts, given = (np.asarray(part).reshape(-1, answer.width) for part in (truth, scores))
     known: np.ndarray = np.isfinite(amounts).all(axis=1) & ~np.isnan(given).any(axis=1)
     return known
 
 
 def _measured_rows(answer: Answer, truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of `known_rows`: codes (n,) and (n, classes), or (n, width) and (n, width) float64."""
+    """Truth and prediction of `known_rows`, of the shapes that `measure` names; amounts are float64."""
     known = known_rows(answer, truth, prediction)
-    if not isinstance(answer, Choice):
+    if isinstance(answer, Choice):
+        truth = np.asarray(truth).reshape(-1).astype(np.int64)
+        prediction = np.asarray(prediction).reshape(len(truth), answer.classes)
+    elif not isinstance(answer, Several):
         amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
         return amounts[known], given[known]
-    codes = np.asarray(truth).reshape(-1).astype(np.int64)
-    scores = np.asarray(prediction).reshape(len(codes), answer.classes)
     # Scores of many rows and classes are large; they are copied only where rows have to go.
-    return (codes, scores) if known.all() else (codes[known], scores[known])
-
-
-class _Groups:
-    """Rows put at random into groups, and resamples of the groups as weights (groups, resamples)."""
-
-    def __init__(self, rows: int, seed: int, resamples: int) -> None:
-        generator = np.random.default_rng([seed, 0x5C0BE])
-        self.rows, self.count = rows, min(rows, _GROUPS)
-        self.of_row = np.arange(rows) if rows <= _GROUPS else generator.permutation(rows) % _GROUPS
-        self.weights = np.empty((self.count, resamples))
-        for resample in self.weights.T:
-            resample[:] = np.bincount(generator.integers(0, self.count, self.count), minlength=self.count)
-
-    def resample(self, columns: np.ndarray) -> np.ndarray:
-        """Sums of per-row numbers (rows, k) in each resample: (resamples, k)."""
-        sums = [np.bincount(self.of_row, column, minlength=self.count) for column in columns.T]
-        return self.weights.T @ np.stack(sums, axis=1)
-
-    def table(self, cells: np.ndarray, count: int) -> Any:
-        """How many rows of each group fall in each of ``count`` cells; ``cells`` (rows,) says which.
-
-        A scipy.sparse.csr_array (count, groups): most of many cells hold no row of a group.
-        """
-        from scipy.sparse import csr_array
-
-        return csr_array((np.ones(self.rows), (cells, self.of_row)), shape=(count, self.count))
-
-    def resample_table(self, table: Any) -> np.ndarray:
-        """How many rows fall in each of a table's cells, in each resample: (resamples, cells)."""
-        counts: np.ndarray = (table @ self.weights).T
-        return counts
-
-
-# A metric's exact value, and its values in the resamples.
-_Values = tuple[float, np.ndarray]
+    return (truth, prediction) if known.all() else (truth[known], prediction[known])
 
 
 def _score(metric: Metric, value: float, resampled: np.ndarray, rows: int) -> Score | None:
@@ -245,13 +280,7 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
     return center - half, center + half
 
 
-def _mean_of_defined(values: np.ndarray) -> np.ndarray:
-    """The mean along the last axis of what is finite there; NaN where nothing is."""
-    defined = np.isfinite(values)
-    return np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
-
-
-def _measure_amounts(truth: np.ndarray, prediction: np.ndarray, groups: _Groups) -> dict[str, _Values]:
+def _measure_amounts(truth: np.ndarray, prediction: np.ndarray, groups: Groups) -> dict[str, Values]:
     width = truth.shape[1]
     error, centered = truth - prediction, truth - truth.mean(axis=0)
     columns = np.hstack([np.abs(error), error**2, centered, centered**2, np.ones((len(truth), 1))])
@@ -261,14 +290,14 @@ def _measure_amounts(truth: np.ndarray, prediction: np.ndarray, groups: _Groups)
     def measure_sums(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         absolute, squares, total, total_squares, count = np.split(sums, [width * i for i in (1, 2, 3, 4)], axis=-1)
         r2 = np.where(varies, 1 - squares / (total_squares - total**2 / count), np.nan)
-        return _mean_of_defined(r2), (absolute / count).mean(axis=-1), np.sqrt(squares / count).mean(axis=-1)
+        return mean_of_defined(r2), (absolute / count).mean(axis=-1), np.sqrt(squares / count).mean(axis=-1)
 
     exact, resampled = measure_sums(columns.sum(axis=0)), measure_sums(groups.resample(columns))
     names = ("r2", "mae", "rmse")
     return {name: (float(value), drawn) for name, value, drawn in zip(names, exact, resampled, strict=True)}
 
 
-def _measure_classes(classes: int, truth: np.ndarray, answered: np.ndarray, groups: _Groups) -> dict[str, _Values]:
+def _measure_classes(classes: int, truth: np.ndarray, answered: np.ndarray, groups: Groups) -> dict[str, Values]:
     # After the classes comes the one of rows that are of none of them, and then one into which misses fall.
     other, missed = classes, classes + 1
     true = np.where(truth == UNKNOWN_CLASS, other, truth)
@@ -295,7 +324,7 @@ def _class_sums(hit: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarr
     return np.stack(sums, axis=-1)
 
 
-def _measure_probabilities(truth: np.ndarray, prediction: np.ndarray, groups: _Groups) -> dict[str, _Values]:
+def _measure_probabilities(truth: np.ndarray, prediction: np.ndarray, groups: Groups) -> dict[str, Values]:
     stated = prediction[np.arange(len(truth)), np.maximum(truth, 0)].astype(np.float64)
     stated[truth == UNKNOWN_CLASS] = 0
     surprise = -np.log(np.clip(stated, np.finfo(np.float64).eps, 1))
@@ -307,54 +336,9 @@ def _measure_probabilities(truth: np.ndarray, prediction: np.ndarray, groups: _G
     return {name: (exact[i], resampled[:, i] / resampled[:, 2]) for i, name in enumerate(("log_loss", "brier"))}
 
 
-def _measure_ranking(answer: Choice, truth: np.ndarray, prediction: np.ndarray, groups: _Groups) -> dict[str, _Values]:
+def _measure_ranking(answer: Choice, truth: np.ndarray, prediction: np.ndarray, groups: Groups) -> dict[str, Values]:
     """Areas of each class against the rest, averaged; of two classes the rarer one says all."""
     ranked = [int(answer.counts[1] <= answer.counts[0])] if answer.classes == 2 else range(answer.classes)
-    areas = {"roc_auc": _roc_area, "average_precision": _precision_area}
-    finest = min(_BINS, max(32, 2048 // len(ranked)))
-    exact: dict[str, list[float]] = {name: [] for name in areas}
-    resampled: dict[str, list[np.ndarray]] = {name: [] for name in areas}
-    for code in ranked:
-        positive, scores = (truth == code).astype(np.int64), prediction[:, code]
-        if not 0 < positive.sum() < len(positive):
-            continue
-        _, place = np.unique(-scores, return_inverse=True)
-        table = _histogram(place, positive)
-        bins = _coarser(place, positive, finest)
-        drawn = groups.resample_table(groups.table(bins * 2 + positive, 2 * (int(bins.max()) + 1)))
-        drawn = drawn.reshape(len(drawn), -1, 2)
-        for name, area in areas.items():
-            exact[name].append(float(area(table)))
-            # The bins' own area differs a little from the exact one; the resamples are moved by that much.
-            resampled[name].append(area(drawn) + exact[name][-1] - area(_histogram(bins, positive)))
-    if not exact["roc_auc"]:
-        return {}
-    return {name: (float(np.mean(exact[name])), _mean_of_defined(np.stack(resampled[name], axis=1))) for name in areas}
-
-
-def _histogram(place: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Counts (places, 2) of negative and positive rows at each place of the ranking, the highest score first."""
-    return np.bincount(place * 2 + positive, minlength=2 * (int(place.max()) + 1)).reshape(-1, 2).astype(np.float64)
-
-
-def _coarser(place: np.ndarray, positive: np.ndarray, finest: int) -> np.ndarray:
-    """At most ``finest`` bins of consecutive places, fine where the positives lie and fine where the negatives lie."""
-    if place.max() < finest:
-        return place
-    levels = np.linspace(0, 1, finest // 2, endpoint=False)[1:]
-    edges = [np.quantile(place[positive == side], levels, method="inverted_cdf") for side in (0, 1)]
-    return np.searchsorted(np.unique(np.concatenate(edges)), place, side="left")
-
-
-def _roc_area(table: np.ndarray) -> np.ndarray:
-    """The area under the receiver operating characteristic of counts (..., places, 2); ties count half."""
-    negative, positive = table[..., 0], table[..., 1]
-    above = np.cumsum(positive, axis=-1) - positive / 2
-    return (negative * above).sum(axis=-1) / (negative.sum(axis=-1) * positive.sum(axis=-1))
-
-
-def _precision_area(table: np.ndarray) -> np.ndarray:
-    """The average precision of counts (..., places, 2)."""
-    positive = table[..., 1]
-    precision = np.cumsum(positive, axis=-1) / np.cumsum(table.sum(axis=-1), axis=-1)
-    return np.where(positive > 0, positive * precision, 0).sum(axis=-1) / positive.sum(axis=-1)
+    areas = {"roc_auc": roc_area, "average_precision": precision_area}
+    found = [rank(truth == code, prediction[:, code], groups, areas, among=len(ranked)) for code in ranked]
+    return mean_areas(found, areas)

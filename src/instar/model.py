@@ -22,7 +22,8 @@ from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
-from instar.shapes import Choice
+from instar.metrics import confidence
+from instar.shapes import Amounts, Choice, Several
 from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
@@ -41,7 +42,7 @@ SAID_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers for n rows, by target: probabilities (n, classes), or amounts (n, width) in the target's own units.
+    """Answers for n rows, by target: probabilities (n, classes) or (n, labels), or amounts (n, width) in own units.
 
     A row that could not be read has NaN everywhere. ``problems`` say why, with the place, of the first values that
     could not be read, and ``problem_count`` is how many there were.
@@ -74,7 +75,7 @@ class Model:
 
     @property
     def classes(self) -> Any:
-        """The classes in the order of `predict_proba`'s columns; a dictionary by target where there are several.
+        """The classes or labels in the order of `predict_proba`'s columns; a dictionary by target if there are several.
 
         None for a target that is an amount.
         """
@@ -89,9 +90,11 @@ class Model:
     def predict(self, source: Any, *, coverage: float = COVERAGE, allow_outside: bool = False) -> Any:
         """A frame with a row per example.
 
-        Columns ``prediction`` and ``confidence`` (probability of the predicted class) for a category, ``prediction``,
-        ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets. ``low`` and
-        ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018).
+        Columns ``prediction`` and ``confidence`` (probability of the predicted class) for a category; ``prediction``,
+        a cell with every label whose probability is at least a half, written as in training (``red;round``, or a list
+        in JSON, and ``[]`` for none), and ``confidence`` (that the label most in doubt is right) for labels;
+        ``prediction``, ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets.
+        ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018).
 
         Parameters
         ----------
@@ -110,8 +113,11 @@ class Model:
         return frame_like(source, self.columns(predictions, coverage=coverage))
 
     def predict_proba(self, source: Any, *, allow_outside: bool = False) -> Any:
-        """Probabilities (n, classes) in the order of `classes`; a dictionary by target where there are several."""
-        chosen = [each for each in self.targets if isinstance(each.answer, Choice)]
+        """Probabilities (n, classes), or of each label by itself, in the order of `classes`.
+
+        A dictionary by target where there are several.
+        """
+        chosen = [each for each in self.targets if not isinstance(each.answer, Amounts)]
         if not chosen:
             raise UsageError("The model answers numbers, which have no probabilities", remedy="Use predict")
         answers = self.answer(self.open(source, allow_outside=allow_outside)).answers
@@ -228,9 +234,9 @@ class Model:
             answer = predictions.answers[target.name]
             known = ~np.isnan(answer).any(axis=1)
             values = target.decode(np.where(known[:, None], answer, 0))
-            if isinstance(target.answer, Choice):
+            if isinstance(target.answer, Choice | Several):
                 columns[f"{prefix}prediction"] = [v if k else None for v, k in zip(values, known, strict=True)]
-                columns[f"{prefix}confidence"] = answer.max(axis=1)
+                columns[f"{prefix}confidence"] = confidence(target.answer, answer)
                 if probabilities:
                     columns |= {
                         f"{prefix}probability_{label}": answer[:, code]

@@ -16,20 +16,28 @@ and an answer what a target looks like, and what a head gives back:
 answer    target                                     head's answer
 ======== ========================================== =========================================
 Choice    (B,) int64, -1 where missing                (B, classes) float32 probabilities
+Several   (B, labels) float32 of 0 and 1, NaN in the  (B, labels) float32 probabilities
+          whole row where missing
 Amounts   (B, width) float32, NaN where missing       (B, width) float32, in the field's scale
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
-a class that nobody could have answered, and amounts (n, width) float64 as they were read.
+a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for each label, the last column how many
+labels the row has beside these, which nobody could have answered either; and amounts (n, width) float64 as they were
+read.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # Codes of a truth that are no class's: there is no answer, and there is one of a class that was never learned.
 NO_ANSWER, UNKNOWN_CLASS = -1, -2
+# A label is answered where its probability is at least this.
+ANSWERED_FROM = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,13 +96,44 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Several:
+    """Any number of ``labels`` at once; ``counts`` are the training rows with each of them, out of ``rows``.
+
+    A count is 0 where a label is known of other rows than those that are learned from.
+    """
+
+    counts: tuple[int, ...]
+    rows: int
+
+    @property
+    def labels(self) -> int:
+        return len(self.counts)
+
+
+@dataclass(frozen=True)
 class Amounts:
     """``width`` numbers, scaled by their field to mean 0 and variance 1 on training rows."""
 
     width: int = 1
 
 
-Answer = Choice | Amounts
+Answer = Choice | Several | Amounts
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """What `answer_from_json` takes."""
+    if isinstance(answer, Amounts):
+        return {"counts": None, "rows": None, "width": answer.width}
+    rows = int(answer.rows) if isinstance(answer, Several) else None
+    return {"counts": [int(count) for count in answer.counts], "rows": rows, "width": None}
+
+
+def answer_from_json(content: Mapping[str, Any]) -> Answer:
+    """The answer of which a dictionary has what `answer_as_json` gave, among other things."""
+    if content["counts"] is None:
+        return Amounts(content["width"])
+    counts, rows = tuple(content["counts"]), content.get("rows")
+    return Choice(counts) if rows is None else Several(counts, rows)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from instar.fields import Arrays, Field, Kind, kinds
 from instar.fields.digest import digest
-from instar.shapes import Amounts, Choice, Curves, Grid, Picture, Text, Tokens, Vector
+from instar.shapes import Amounts, Choice, Curves, Grid, Picture, Several, Text, Tokens, Vector
 from instar.sources import Column
 from instar.sources.base import take
 
@@ -106,6 +106,12 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             known = target_codes[target_codes >= 0]
             assert torch.bincount(known, minlength=len(counts)).tolist() == list(counts)
             assert torch.equal(target_codes == -1, torch.from_numpy(~arrays.present))
+        case Several(counts, rows):
+            labels = prepared["target"]
+            assert labels.shape == (200, len(counts)) and rows == arrays.present.sum()
+            assert torch.equal(labels.isnan().all(1), torch.from_numpy(~arrays.present))
+            assert labels.nansum(0).tolist() == list(counts)
+            assert set(labels[arrays.present].flatten().tolist()) == {0, 1}
         case Amounts(width):
             assert prepared["target"].shape == (200, width)
             assert torch.equal(prepared["target"].isnan().any(1), torch.from_numpy(~arrays.present))
@@ -171,7 +177,7 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     else:
         decoded = field.decode(target.double().numpy())
     column = [value for value in column_of(kind) if value is not None]
-    if isinstance(field.answer, Choice):
+    if isinstance(field.answer, Choice | Several):
         assert list(decoded) == column
     else:
         assert np.allclose(decoded[:, 0], column, rtol=1e-6)
@@ -191,6 +197,18 @@ def test_the_truth_is_what_was_read(name):
         none = field.recounted([])
         again = kinds[name].restore("column", *none.state())
         assert sum(again.answer.counts) == 0 and again.answer == none.answer and again.describe()
+    elif isinstance(field.answer, Several):
+        assert truth.dtype == np.float64 and truth.shape == (200, field.answer.labels + 1)
+        assert np.array_equal(truth[:, :-1], field.prepare(arrays)["target"].double().numpy(), equal_nan=True)
+        assert not truth[arrays.present, -1].any(), "no label that was not learned"
+        half = part(arrays, np.arange(0, 200, 2))
+        fewer = field.recounted([half])
+        assert fewer.classes == field.classes
+        counts = np.nansum(field.truth(half), axis=0).astype(int)
+        assert fewer.answer == Several(tuple(counts[:-1].tolist()), int(half.present.sum()))
+        none = field.recounted([])
+        again = kinds[name].restore("column", *none.state())
+        assert again.answer == none.answer == Several((0,) * field.answer.labels, 0) and again.describe()
     else:
         assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
         assert np.array_equal(truth[arrays.present], arrays.values[arrays.present].reshape(-1, field.answer.width))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from instar.evaluation.claims import claims
 from instar.evaluation.verdict import written, written_interval
 from instar.metrics import METRICS
-from instar.shapes import Answer, Choice, Grid, Vector
+from instar.shapes import Amounts, Answer, Choice, Grid, Several, Vector
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -37,7 +37,7 @@ def pipeline_tag(report: Report) -> str | None:
     shapes = [each.shape for each in report.inputs]
     if not shapes or len(report.targets) != 1:
         return None
-    choice = isinstance(report.targets[0].answer, Choice)
+    choice = isinstance(report.targets[0].answer, Choice | Several)
     if all(isinstance(shape, Vector) for shape in shapes):
         return "tabular-classification" if choice else "tabular-regression"
     if choice and all(isinstance(shape, Grid) and len(shape.extent) == 2 for shape in shapes):
@@ -74,7 +74,7 @@ def _model_index(report: Report, result: TargetResult, tag: str | None) -> dict[
 
 
 def _task(answer: Answer) -> str:
-    return "classification" if isinstance(answer, Choice) else "regression"
+    return "regression" if isinstance(answer, Amounts) else "classification"
 
 
 def _paragraph(report: Report) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from instar.metrics import LEAST_ROWS
-from instar.shapes import Amounts, Choice
+from instar.shapes import Amounts, Choice, Several
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -24,7 +24,7 @@ def claims(report: Report) -> list[str]:
         )
     sentences += [sentence for result in report.targets for sentence in _about_classes(result)]
     answers = [result.answer for result in report.targets]
-    if any(isinstance(answer, Choice) for answer in answers):
+    if any(isinstance(answer, Choice | Several) for answer in answers):
         sentences.append(
             "A confidence is the network's own probability and has not been calibrated; compare confidences with each "
             "other rather than take them at their word."
@@ -55,12 +55,13 @@ def _about_protocol(report: Report) -> str:
 
 
 def _about_classes(result: TargetResult) -> list[str]:
-    if result.confusion is None or not result.metrics:
+    if not result.metrics:
         return []
     # The row of classes that were never learned comes last, and has no name here.
-    few = [label for label, row in zip(result.classes, result.confusion, strict=False) if sum(row) < LEAST_ROWS]
+    rows = [sum(row) for row in result.confusion or ()] or [each.rows for each in result.labels]
+    few = [label for label, count in zip(result.classes, rows, strict=False) if count < LEAST_ROWS]
     if not few:
         return []
     named = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
-    which = "the class" if len(few) == 1 else "the classes"
-    return [f"Little is known about {which} {named} of {result.name}: fewer than {LEAST_ROWS} rows were examined."]
+    noun = ("label" if result.labels else "class") if len(few) == 1 else ("labels" if result.labels else "classes")
+    return [f"Little is known about the {noun} {named} of {result.name}: fewer than {LEAST_ROWS} rows were examined."]

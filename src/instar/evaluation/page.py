@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from instar.evaluation.claims import claims
 from instar.evaluation.curves import learning_curves
-from instar.evaluation.panels import confusion_panel, contenders_panel, metrics_table, mistakes_panel, scatter_panel
+from instar.evaluation.panels import (
+    confusion_panel,
+    contenders_panel,
+    labels_panel,
+    metrics_table,
+    mistakes_panel,
+    scatter_panel,
+)
 from instar.evaluation.verdict import written, written_interval
 from instar.metrics import METRICS
 
@@ -68,6 +75,7 @@ def _target(report: Report, result: TargetResult) -> str:
         (f"Beside simpler methods{several}", contenders_panel(result)),
         (f"All scores{several}", metrics_table(result)),
         (f"What is taken for what{several}", confusion_panel(result)),
+        (f"Label by label{several}", labels_panel(result)),
         (f"Answers and truths{several}", scatter_panel(result)),
         (f"The worst mistakes{several}", mistakes_panel(result)),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from instar.evaluation.plots import curves_plot, scatter_plot
-from instar.evaluation.results import Mistake, TargetResult
+from instar.evaluation.results import LabelResult, Mistake, TargetResult
 from instar.evaluation.verdict import capital, rows_note, written, written_interval
 from instar.metrics import METRICS, Score
 from instar.shapes import Curves, Picture, View
@@ -17,6 +17,8 @@ _COUNTED_CLASSES, _SHOWN_CLASSES = 12, 40
 # With so few classes there is room for their names above the columns.
 _NAMED_CLASSES = 5
 _CONFUSED_PAIRS = 12
+_SHOWN_LABELS = 60
+_LABEL_SCORES = {"f1": "F1", "average_precision": "average precision"}
 _SHOWN_INPUTS = 6
 _SHOWN_LETTERS = 200
 
@@ -128,6 +130,31 @@ def _confused_pairs(result: TargetResult, matrix: Sequence[Sequence[int]]) -> st
     )
     head = '<tr><th>truth</th><th>answer</th><th class="figure">rows</th></tr>'
     return f'<table class="plain">{head}{rows}</table>' if rows else ""
+
+
+def labels_panel(result: TargetResult) -> str:
+    """The scores of each label by itself, those that most rows have first; empty where there are none."""
+    if not result.metrics:
+        return ""
+    ordered = sorted(result.labels, key=lambda each: -each.rows)
+    rows = "".join(
+        f'<tr><td>{escape(each.name)}</td><td class="figure">{each.rows:,}</td>'
+        + "".join(f'<td class="figure">{_label_score(each, name)}</td>' for name in _LABEL_SCORES)
+        + "</tr>"
+        for each in ordered[:_SHOWN_LABELS]
+    )
+    heads = "".join(f'<th class="figure">{title}</th>' for title in ("rows", *_LABEL_SCORES.values()))
+    hidden = len(ordered) - _SHOWN_LABELS
+    note = f'<p class="note">{hidden:,} rarer labels are not shown; report.json has them.</p>' if hidden > 0 else ""
+    table = f'<div class="wide"><table class="plain"><tr><th>label</th>{heads}</tr>{rows}</table></div>{note}'
+    return table if rows else ""
+
+
+def _label_score(label: LabelResult, name: str) -> str:
+    score = label.metrics.get(name)
+    if score is None:
+        return "-"
+    return f"{escape(written('macro_f1', score.value))}<small>{escape(written_interval('macro_f1', score))}</small>"
 
 
 def scatter_panel(result: TargetResult) -> str:

@@ -13,9 +13,12 @@ from instar.evaluation.verdict import rows_note, verdict, written, written_inter
 from instar.files import write_text
 from instar.metrics import METRICS, Score
 from instar.shapes import Grid, Shape, Tokens, Vector
+from instar.words import counted
 
 # The file in a model's folder that has a report's facts.
 FACTS = "report.json"
+# Labels whose scores a terminal shows, those that most rows have; the page shows more.
+_LISTED_LABELS = 12
 
 Protocol = Literal["exam", "folds", "none", "elsewhere"]
 
@@ -102,14 +105,14 @@ class Report:
         return verdict(result, folds=self.protocol == "folds", unseen=self.protocol != "elsewhere")
 
     def summary(self) -> list[str]:
-        """Lines for a terminal: for each target the verdict, the metrics and the rivals."""
+        """Lines for a terminal: for each target the verdict, the metrics, the most frequent labels and the rivals."""
         lines: list[str] = []
         for result in self.targets:
             if lines:
                 lines.append("")
             if len(self.targets) > 1:
                 lines.append(f"{result.name}:")
-            lines += [*self.verdict(result), *_score_lines(result), *_rival_lines(result)]
+            lines += [*self.verdict(result), *_score_lines(result), *_label_lines(result), *_rival_lines(result)]
         return lines + ([""] if self.notes else []) + list(self.notes)
 
     def __str__(self) -> str:
@@ -166,6 +169,16 @@ def _score_lines(result: TargetResult) -> list[str]:
         for name, score in result.metrics.items()
     ]
     return ["", *_aligned([("", "value", "95 % interval"), *rows])]
+
+
+def _label_lines(result: TargetResult) -> list[str]:
+    ordered = sorted(result.labels, key=lambda each: -each.rows)[:_LISTED_LABELS]
+    rows = [
+        (each.name, written("macro_f1", score.value), written_interval("macro_f1", score), counted(each.rows))
+        for each in ordered
+        if (score := each.metrics.get("f1")) is not None
+    ]
+    return ["", *_aligned([("F1 by label", "value", "95 % interval", ""), *rows])] if rows else []
 
 
 def _rival_lines(result: TargetResult) -> list[str]:

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from instar.evaluation.rivals.run import RivalResult
-from instar.metrics import Score, better, known_rows, main_metric, measure
-from instar.shapes import UNKNOWN_CLASS, Amounts, Answer, Choice, Text, View
+from instar.metrics import Score, better, confidence, known_rows, main_metric, measure, measure_each_label
+from instar.shapes import (
+    ANSWERED_FROM,
+    UNKNOWN_CLASS,
+    Answer,
+    Choice,
+    Several,
+    Text,
+    View,
+    answer_as_json,
+    answer_from_json,
+)
 
 MISTAKES = 12
 # A matrix of more classes than these is no longer read by anyone.
@@ -20,6 +30,8 @@ PAIRS = 600
 NAMED_ROWS, NAMED_CLASSES = 1_000, 3
 # How all classes that were never learned are called together.
 OTHER = "(other)"
+# How an answer of no label reads.
+NO_LABEL = "no label"
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class Mistake:
     """A row on which the network is wrong, the more so the earlier it stands.
 
     place: where a person finds the row; inputs: the row's fields as they are shown.
-    confidence: the probability of the class that it answered; None for an amount.
+    confidence: the probability of the class that it answered, or of the one of several labels that is most in doubt;
+        None for an amount.
     """
 
     place: str
@@ -53,13 +66,36 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class LabelResult:
+    """How one of several labels was answered; ``rows`` are the examined ones that have it.
+
+    metrics: ``f1`` and ``average_precision``, as far as they are defined.
+    """
+
+    name: str
+    rows: int
+    metrics: Mapping[str, Score]
+
+    def to_json(self) -> dict[str, Any]:
+        metrics = {name: score.to_json() for name, score in self.metrics.items()}
+        return {"name": self.name, "rows": self.rows, "metrics": metrics}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> LabelResult:
+        metrics = {name: Score(**score) for name, score in content["metrics"].items()}
+        return cls(content["name"], content["rows"], metrics)
+
+
+@dataclass(frozen=True)
 class TargetResult:
     """How one target was answered on examined rows.
 
     examined: how many rows have a truth and an answer.
     metrics: empty below 20 rows.
-    classes: the names of a Choice's classes, in the order of its codes.
-    unknown: how many of the examined rows have a class that is none of these; unknown_classes: some of their names.
+    classes: the names of a Choice's classes, in the order of its codes, or of the labels of Several.
+    unknown: how many of the examined rows have a class or a label that is none of these; unknown_classes: some of the
+        classes' names.
+    labels: each of Several by itself, in the order of ``classes``.
     confusion: counts, a row per true class (and a last one for ``unknown`` rows, where there are any) and a column per
         answered one; None for amounts and above 100 classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
@@ -76,6 +112,7 @@ class TargetResult:
     mistakes: Sequence[Mistake] = field(default=())
     unknown: int = 0
     unknown_classes: Sequence[str] = ()
+    labels: Sequence[LabelResult] = ()
 
     @property
     def main(self) -> str:
@@ -99,11 +136,9 @@ class TargetResult:
         return sorted(scored, key=lambda each: sign * each.metrics[self.main].value)
 
     def to_json(self) -> dict[str, Any]:
-        counts = self.answer.counts if isinstance(self.answer, Choice) else None
         return {
             "name": self.name,
-            "counts": None if counts is None else [int(count) for count in counts],
-            "width": self.answer.width if isinstance(self.answer, Amounts) else None,
+            **answer_as_json(self.answer),
             "examined": self.examined,
             "main_metric": self.main,
             "metrics": {name: score.to_json() for name, score in self.metrics.items()},
@@ -114,14 +149,14 @@ class TargetResult:
             "mistakes": [each.to_json() for each in self.mistakes],
             "unknown": self.unknown,
             "unknown_classes": list(self.unknown_classes),
+            "labels": [each.to_json() for each in self.labels],
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> TargetResult:
-        answer: Answer = Amounts(content["width"]) if content["counts"] is None else Choice(tuple(content["counts"]))
         return cls(
             content["name"],
-            answer,
+            answer_from_json(content),
             content["examined"],
             {name: Score(**score) for name, score in content["metrics"].items()},
             [RivalResult.from_json(each) for each in content["rivals"]],
@@ -131,6 +166,7 @@ class TargetResult:
             [Mistake.from_json(each) for each in content["mistakes"]],
             content["unknown"],
             content["unknown_classes"],
+            [LabelResult.from_json(each) for each in content.get("labels", ())],
         )
 
 
@@ -154,9 +190,9 @@ def examine(
     Parameters
     ----------
     truth, prediction: as `instar.metrics.measure` takes them.
-    classes: the names of the classes; needed for a Choice.
+    classes: the names of the classes or labels; needed for a Choice and for Several.
     show: place and shown inputs of the row at an index of ``truth``; it is called for the worst mistakes alone.
-    name_truth: the true class of such a row, where it is none of ``classes``.
+    name_truth: the true class of such a row, where it is none of ``classes``, or all its labels, where one is none.
     """
     labels = [str(label) for label in classes]
     usable = np.flatnonzero(known_rows(answer, truth, prediction))
@@ -180,6 +216,20 @@ def examine(
             mistakes=mistakes,
             unknown=len(strange),
             unknown_classes=list(names)[:NAMED_CLASSES],
+        )
+    if isinstance(answer, Several):
+        each = measure_each_label(answer, truth, prediction, seed=seed)
+        having = truth[usable, :-1].sum(axis=0).astype(int).tolist()
+        return TargetResult(
+            name,
+            answer,
+            len(usable),
+            metrics,
+            rivals,
+            labels,
+            mistakes=[] if show is None else _wrong_labels(answer, truth, prediction, usable, labels, show, name_truth),
+            unknown=int((truth[usable, -1] > 0).sum()),
+            labels=[LabelResult(*one) for one in zip(labels, having, each, strict=True)],
         )
     amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
     finite = usable[np.isfinite(given[usable]).all(axis=1)]
@@ -214,6 +264,34 @@ def _wrong_choices(
         place, inputs = show(row)
         truth = labels[codes[row]] if codes[row] != UNKNOWN_CLASS else name_truth(row)
         mistakes.append(Mistake(place, inputs, truth, labels[answered], float(confidence[at])))
+    return mistakes
+
+
+def _wrong_labels(
+    answer: Several,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    usable: np.ndarray,
+    labels: Sequence[str],
+    show: Show,
+    name_truth: Callable[[int], str],
+) -> list[Mistake]:
+    """The rows of which something is wrong whose truth surprises the most."""
+    surprise = np.zeros(len(usable))
+    wrong = truth[usable, -1] > 0
+    for code in range(answer.labels):
+        has, stated = truth[usable, code] > 0, prediction[usable, code].astype(np.float64)
+        wrong |= has != (stated >= ANSWERED_FROM)
+        surprise -= np.log(np.clip(np.where(has, stated, 1 - stated), np.finfo(np.float64).eps, 1))
+    mistakes = []
+    for at in np.flatnonzero(wrong)[np.argsort(-surprise[wrong], kind="stable")[:MISTAKES]]:
+        row = int(usable[at])
+        place, inputs = show(row)
+        known = ", ".join(labels[code] for code in np.flatnonzero(truth[row, :-1] > 0).tolist()) or NO_LABEL
+        said = [labels[code] for code in np.flatnonzero(prediction[row] >= ANSWERED_FROM).tolist()]
+        true = name_truth(row) if truth[row, -1] else known
+        sure = float(confidence(answer, prediction[row : row + 1])[0])
+        mistakes.append(Mistake(place, inputs, true, ", ".join(said) or NO_LABEL, sure))
     return mistakes
 
 

@@ -59,6 +59,10 @@ def _unknown(result: TargetResult) -> list[str]:
     if not result.unknown:
         return []
     rows, count = ("row has", "it counts") if result.unknown == 1 else ("rows have", "they count")
+    if result.labels:
+        return [
+            f"{result.unknown:,} examined {rows} labels of {result.name!r} that are not learned; they count as missed."
+        ]
     known_as = ", ".join(map(repr, result.unknown_classes))
     what = f"a class of {result.name!r} that no training row has ({known_as})"
     return [f"{result.unknown:,} examined {rows} {what}; {count} as wrong."]
@@ -90,6 +94,13 @@ def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool
         sentence += f" (R² {written(name, score.value)}, 95 % interval {written_interval(name, score)})"
         off = f"; {'they are' if folds else 'it is'} off by {written('mae', metrics['mae'].value)} on average"
         return sentence + off + "."
+    if "label_recall" in metrics:
+        told = ("label_recall", "label_precision")
+        shares = {each: written(each, metrics[each].value) for each in told if each in metrics}
+        sentence = f"{who} find{'' if folds else 's'} {shares['label_recall']} of the labels of {rows}"
+        if "label_precision" in shares:
+            sentence += f", and {shares['label_precision']} of what {'they answer' if folds else 'it answers'} is right"
+        return f"{sentence} ({METRICS[name].title} {written(name, score.value)}, {interval[1:]}."
     return (
         f"{who} reach{'' if folds else 'es'} {METRICS[name].title} {written(name, score.value)} on {rows} {interval}."
     )

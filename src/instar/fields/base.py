@@ -87,7 +87,7 @@ class Field(ABC):
     """One fitted field of the record, frozen. It is an input, a target, or (in a correction) both.
 
     ``name`` is the column's; ``shape`` says what `prepare` gives a network, ``answer`` what a head must answer; one
-    of the two is None. ``classes`` are the labels of a Choice, in the order of its codes.
+    of the two is None. ``classes`` are the labels of a Choice, in the order of its codes, or those of Several.
     """
 
     kind: ClassVar[str]
@@ -112,7 +112,8 @@ class Field(ABC):
     def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
         """Values, in the column's own terms, of a head's answers. Only of a target.
 
-        Probabilities (n, classes) give n labels; amounts (n, width) give amounts (n, width) in the column's units.
+        Probabilities (n, classes) give n labels, and those of several labels n cells as the column writes them; amounts
+        (n, width) give amounts (n, width) in the column's units.
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
 
@@ -120,7 +121,8 @@ class Field(ABC):
         """The right answers as they were read, by which a head's are examined. Only of a target.
 
         Codes (n,) int64, `instar.shapes.NO_ANSWER` where missing and `UNKNOWN_CLASS` where the class is none of
-        ``classes``; amounts (n, width) float64 in the column's units, NaN where missing.
+        ``classes``; 0 or 1 for each of several labels and how many others there are, (n, labels + 1) float64; amounts
+        (n, width) float64 in the column's units; NaN where missing.
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
 

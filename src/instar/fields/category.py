@@ -62,7 +62,7 @@ class CategoryField(Field):
     def __init__(self, name: str, digests: np.ndarray, texts: Sequence[str]) -> None:
         self.name, self.digests, self.texts = name, digests, tuple(texts)
         self.shape: Vector = Vector(0, (len(digests) + 2,))
-        self._lookup = _Lookup(digests)
+        self._lookup = Lookup(digests)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
@@ -87,7 +87,7 @@ class CategoryField(Field):
     def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CategoryField:
         texts = content["texts"]
         expect(isinstance(texts, list) and all(isinstance(text, str) for text in texts), "texts")
-        return cls(name, _distinct(array(arrays, "digests", np.uint64, len(texts))), texts)
+        return cls(name, distinct(array(arrays, "digests", np.uint64, len(texts))), texts)
 
 
 class ClassField(Field):
@@ -106,7 +106,7 @@ class ClassField(Field):
     ) -> None:
         self.name, self.classes, self.digests = name, tuple(classes), digests
         self.answer: Choice = Choice(tuple(counts))
-        self._lookup = _Lookup(digests)
+        self._lookup = Lookup(digests)
         types = {type(label) for label in classes}
         self._labels = np.array(classes) if types in ({bool}, {int}, {float}) else np.array(classes, object)
 
@@ -156,7 +156,7 @@ class ClassField(Field):
         expect(not isinstance(classes[0], int | float) or all(abs(each) < 1 << 63 for each in classes), "classes")
         expect(isinstance(counts, list) and len(counts) == len(classes), "counts")
         expect(all(type(count) is int and 0 <= count < 1 << 62 for count in counts), "counts")
-        return cls(name, classes, _distinct(array(arrays, "digests", np.uint64, len(classes))), counts)
+        return cls(name, classes, distinct(array(arrays, "digests", np.uint64, len(classes))), counts)
 
 
 class Category(Kind):
@@ -240,7 +240,7 @@ class Category(Kind):
         return (CategoryField if role == "input" else ClassField).from_state(name, content, arrays)
 
 
-class _Lookup:
+class Lookup:
     """Places of values in an array of different ones, -1 where they are not in it."""
 
     def __init__(self, digests: np.ndarray) -> None:
@@ -301,7 +301,7 @@ def _show(arrays: Arrays, row: int, known: Mapping[int, str]) -> Text:
     return Text(arrays.texts.get(value) or _spell(known, value))
 
 
-def _distinct(digests: np.ndarray) -> np.ndarray:
+def distinct(digests: np.ndarray) -> np.ndarray:
     expect(len(np.unique(digests)) == len(digests), "a category twice")
     return digests
 

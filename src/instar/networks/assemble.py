@@ -287,7 +287,7 @@ class Network(nn.Module):
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
     def answer(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Each target's answer in eval mode: probabilities (B, classes), or amounts (B, width) in its field's scale."""
+        """Each target's answer in eval mode, probabilities or amounts in its field's scale, as `instar.shapes` says."""
         features = self._features(inputs)
         return {target: head.answer(head(features)) for target, head in self._named_heads()}
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from instar.errors import UsageError
 from instar.networks.base import Head
 from instar.settings import Settings, setting
-from instar.shapes import Amounts, Answer, Choice
+from instar.shapes import Amounts, Answer, Choice, Several
 
 _LEAST = 1e-12
 
@@ -27,13 +27,14 @@ _LEAST = 1e-12
 class HeadSettings(Settings):
     class_weights: str = setting(
         "none",
-        "whether rare classes weigh more in the loss: balanced weighs each class by the inverse of its frequency",
+        "whether rare classes weigh more in the loss: balanced weighs each class, and whether a label is there or not, "
+        "by the inverse of its frequency",
         choices=("none", "balanced"),
         source="King & Zeng 2001",
     )
     label_smoothing: float = setting(
         0.0,
-        "share of a class target that is spread over all classes",
+        "share of a target that is spread over all classes, or over having a label and not having it",
         minimum=0,
         maximum=0.9,
         source="Szegedy, Vanhoucke, Ioffe, Shlens & Wojna 2016",
@@ -143,6 +144,63 @@ class ChoiceHead(Head):
         return _one_hot(target, self.classes)
 
 
+class SeveralHead(Head):
+    """Cross entropy of each label by itself; features to logits (B, labels) or (B, members, labels).
+
+    A target is (B, labels) from 0 to 1, so that examples can be mixed, and NaN in the rows in which it is missing.
+    """
+
+    def __init__(self, width: int, members: int | None, answer: Several, settings: HeadSettings) -> None:
+        super().__init__()
+        self.smoothing = settings.label_smoothing
+        # A label that no row has, or every row, is as likely as if there were one row that is otherwise.
+        rows = max(answer.rows, 2)
+        prior = [min(max(count, 1), rows - 1) / rows for count in answer.counts]
+        self.weights: list[tuple[float, float]] | None = None
+        if settings.class_weights == "balanced":
+            # Of having the label and of not having it; their mean over the training rows is 1. What never varies has
+            # an ordinary weight.
+            varies = [0 < count < rows for count in answer.counts]
+            self.weights = [
+                (0.5 / share, 0.5 / (1 - share)) if each else (1.0, 1.0)
+                for share, each in zip(prior, varies, strict=True)
+            ]
+            prior = [0.5 if each else share for share, each in zip(prior, varies, strict=True)]
+        self.constant_loss = -sum(share * math.log(share) + (1 - share) * math.log1p(-share) for share in prior)
+        self.output = _output_layer(width, members, answer.labels)
+        with torch.no_grad():
+            log_odds = torch.tensor([math.log(share / (1 - share)) for share in prior])
+            self.output.bias.copy_(log_odds.expand_as(self.output.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.output(features)
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        known = (~target[:, 0].isnan()).to(outputs.dtype)
+        known = known if weight is None else known * weight
+        target = target.nan_to_num()
+        if self.training and self.smoothing:
+            target = target * (1 - self.smoothing) + self.smoothing / 2
+        having, lacking = (F.logsigmoid(outputs), F.logsigmoid(-outputs))
+        if outputs.dim() == 3 and not self.training:
+            members = math.log(outputs.shape[1])
+            having, lacking = having.logsumexp(1) - members, lacking.logsumexp(1) - members
+        elif outputs.dim() == 3:
+            target = target[:, None]
+        if self.weights is not None:
+            weights = outputs.new_tensor(self.weights)
+            having, lacking = having * weights[:, 0], lacking * weights[:, 1]
+        losses = -(target * having + (1 - target) * lacking).sum(-1)
+        losses = losses.mean(1) if losses.dim() == 2 else losses
+        return (losses * known).sum() / known.sum().clamp(min=_LEAST).mul(self.constant_loss)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        return outputs.sigmoid() if outputs.dim() == 2 else outputs.sigmoid().mean(1)
+
+    def soften(self, target: Tensor) -> Tensor:
+        return target
+
+
 class AmountsHead(Head):
     """Squared error; features to (B, width) or (B, members, width). A target is (B, width), NaN where missing.
 
@@ -191,9 +249,10 @@ class PerceptronHead(Head):
     def __init__(self, width: int, answer: Answer) -> None:
         super().__init__()
         if not isinstance(answer, Choice):
+            several = isinstance(answer, Several)
             raise UsageError(
-                "A perceptron answers yes or no and cannot give an amount",
-                remedy="For a number use the network 'linear' or another one",
+                f"A perceptron answers yes or no and cannot {'name several labels' if several else 'give an amount'}",
+                remedy=f"For {'labels' if several else 'a number'} use the network 'linear' or another one",
             )
         self.classes = answer.classes
         self.constant_loss = 1 - max(answer.counts) / max(sum(answer.counts), 1) or 1.0
@@ -238,4 +297,6 @@ def make_head(answer: Answer, width: int, members: int | None, settings: HeadSet
     """The ordinary head for an answer."""
     if isinstance(answer, Choice):
         return ChoiceHead(width, members, answer, settings)
+    if isinstance(answer, Several):
+        return SeveralHead(width, members, answer, settings)
     return AmountsHead(width, members, answer)

@@ -22,7 +22,7 @@ import numpy as np
 from instar.evaluation.rivals._arrays import inputs_of, read_array
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
 from instar.evaluation.rivals.encoding import Encoder, affordable
-from instar.shapes import Amounts, Answer, Choice
+from instar.shapes import Amounts, Answer, Several, answer_from_json
 
 # The choice among a rival's estimators is made with at most so many rows; few rows are used in four turns.
 CHOOSING_ROWS, TURNS_BELOW = 4000, 1000
@@ -31,7 +31,7 @@ CHOOSING_ROWS, TURNS_BELOW = 4000, 1000
 def work(folder: Path) -> None:
     """Let every rival of the task learn and answer, one after another, and leave each one's result when it is done."""
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    answer: Answer = Choice(tuple(task["counts"])) if task["counts"] else Amounts(task["width"])
+    answer = answer_from_json(task)
     for name in task["rivals"]:
         began = time.monotonic()
         result: dict[str, Any] = {"rows": 0, "probabilities": True, "failure": None}
@@ -81,18 +81,29 @@ def _compete(
     training, truth = training.take(learned), truth[learned]
     encoder = Encoder(rival.encoding, training, sequences=rival.sequences, series=rival.series, seed=seed)
     matrix = encoder(training)
-    target = truth if isinstance(answer, Choice) or answer.width > 1 else truth[:, 0]
-    estimators = list(rival.build(training, answer, seed))
-    if target.ndim > 1:
-        from sklearn.multioutput import MultiOutputRegressor
-
-        estimators = [MultiOutputRegressor(each) for each in estimators]
+    target = truth[:, 0] if isinstance(answer, Amounts) and answer.width == 1 else truth
+    estimators = [_for_several(each, answer) for each in rival.build(training, answer, seed)]
     fitted = _choose(estimators, matrix, target, generator).fit(matrix, target)
     given = encoder(examined.take(asked))
     if isinstance(answer, Amounts):
         return len(learned), fitted.predict(given).reshape(len(asked), -1).astype(np.float64), asked, True
+    if isinstance(answer, Several):
+        return len(learned), fitted.predict_proba(given), asked, True
     scores, probabilities = _class_scores(fitted, given, answer.classes)
     return len(learned), scores, asked, probabilities
+
+
+def _for_several(estimator: Any, answer: Answer) -> Any:
+    """An estimator of one class or number as one of all labels or numbers."""
+    if isinstance(answer, Several):
+        from instar.evaluation.rivals._labels import LabelClassifier
+
+        return LabelClassifier(estimator)
+    if isinstance(answer, Amounts) and answer.width > 1:
+        from sklearn.multioutput import MultiOutputRegressor
+
+        return MultiOutputRegressor(estimator)
+    return estimator
 
 
 def _some(rows: int, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from instar.registry import Registry
-from instar.shapes import Amounts, Answer, Choice, Grid, Tokens
+from instar.shapes import Amounts, Answer, Choice, Grid, Several, Tokens
 
 # Columns that stand for a sequence of symbols where an estimator takes no sparse matrix.
 SEQUENCE_COLUMNS = 64
@@ -78,7 +78,8 @@ class Rival:
     """A rival's entry in the registry.
 
     build: (training inputs, answer, seed) -> estimators; of several, the one that does best on a quarter of the
-        training rows, not learned from, is fitted on all of them.
+        training rows, not learned from, is fitted on all of them. They are classifiers for a Choice and for Several, of
+        which each label then has its own where one cannot take all, and regressors for Amounts.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
@@ -97,7 +98,7 @@ class Rival:
     paper: str
     idea: str
     build: Build
-    answers: tuple[type[Choice] | type[Amounts], ...]
+    answers: tuple[type[Answer], ...]
     encoding: str
     maximum_rows: int
     maximum_examined: int
@@ -120,7 +121,7 @@ def rival(
     paper: str,
     idea: str,
     cost: int,
-    answers: tuple[type[Choice] | type[Amounts], ...] = (Choice, Amounts),
+    answers: tuple[type[Answer], ...] = (Choice, Several, Amounts),
     encoding: str = "one-hot",
     maximum_rows: int = 500_000,
     maximum_examined: int = 500_000,

@@ -1,11 +1,11 @@
-"""What anyone can answer without looking: the most frequent class, or the mean."""
+"""What anyone can answer without looking: the most frequent class or labels, or the mean."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Amounts, Answer, Choice
+from instar.shapes import Amounts, Answer, Choice, Several
 
 
 @rival(
@@ -20,6 +20,23 @@ from instar.shapes import Amounts, Answer, Choice
     baseline=True,
 )
 def majority(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
+    from sklearn.dummy import DummyClassifier
+
+    return [DummyClassifier(strategy="prior")]
+
+
+@rival(
+    "frequent_labels",
+    title="always answering the labels that most rows have",
+    paper="-",
+    idea="Answers the labels that at least half of the rows have, with the labels' shares as probabilities.",
+    answers=(Several,),
+    encoding="ordinal",
+    sequences=None,
+    cost=0,
+    baseline=True,
+)
+def frequent_labels(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.dummy import DummyClassifier
 
     return [DummyClassifier(strategy="prior")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Answer, Choice
+from instar.shapes import Amounts, Answer, Choice
 
 # As many categories as fit in a bin each, the missing one apart.
 MOST_CATEGORIES = 255
@@ -25,12 +25,12 @@ STOPPING_ROWS = 2000
 def boosting(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    kind = HistGradientBoostingClassifier if isinstance(answer, Choice) else HistGradientBoostingRegressor
+    kind = HistGradientBoostingRegressor if isinstance(answer, Amounts) else HistGradientBoostingClassifier
     first = inputs.numbers.shape[1]
     categorical = [first + code for code, size in enumerate(inputs.cardinalities) if size <= MOST_CATEGORIES]
     common = {"categorical_features": categorical or None, "random_state": seed}
-    # A round is a tree for every class; where there are many of them, or many columns, there is less to choose from.
-    classes = answer.classes if isinstance(answer, Choice) else 1
+    # A round is a tree for every class or label; where there are many, or many columns, there is less to choose from.
+    classes = 1 if isinstance(answer, Amounts) else answer.classes if isinstance(answer, Choice) else answer.labels
     if len(inputs) < STOPPING_ROWS:
         rounds = (50, 150) if classes <= 3 else (100,)
         return [kind(max_iter=count, learning_rate=0.08, early_stopping=False, **common) for count in rounds]

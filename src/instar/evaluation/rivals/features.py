@@ -6,7 +6,7 @@ from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
 from instar.evaluation.rivals.trees import SHARED_ROWS
-from instar.shapes import Answer, Choice
+from instar.shapes import Amounts, Answer
 
 
 def has_series(inputs: Inputs) -> bool:
@@ -33,7 +33,7 @@ def features(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
         RandomForestRegressor,
     )
 
-    if isinstance(answer, Choice):
+    if not isinstance(answer, Amounts):
         kinds = (RandomForestClassifier, ExtraTreesClassifier)
     else:
         kinds = (RandomForestRegressor, ExtraTreesRegressor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Answer, Choice
+from instar.shapes import Amounts, Answer
 
 
 @rival(
@@ -24,7 +24,7 @@ def neighbors(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     import sklearn
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-    kind = KNeighborsClassifier if isinstance(answer, Choice) else KNeighborsRegressor
+    kind = KNeighborsRegressor if isinstance(answer, Amounts) else KNeighborsClassifier
     # The choice among them is made with three quarters of the rows, which have to be enough for the most neighbors.
     counts = [count for count in (1, 5, 20) if count <= 0.7 * len(inputs)] or [1]
     # Rows of terms are near each other where they share many, however long they are.

@@ -21,7 +21,7 @@ from instar.evaluation.rivals._arrays import arrays_of, file_of
 from instar.evaluation.rivals.base import Inputs, Rival, rivals
 from instar.files import writing
 from instar.metrics import Score, measure
-from instar.shapes import Answer, Choice
+from instar.shapes import Answer, Choice, Several, answer_as_json
 
 # No rival learns from more rows than these, nor from more bytes of numbers; whoever gathers rows need not gather more.
 MOST_ROWS, MOST_BYTES = 500_000, 2**28
@@ -35,7 +35,7 @@ _THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_
 class RivalExam:
     """Rows to learn from and rows to be examined on, as the network had them.
 
-    training_truth, examined_truth: class codes (n,), or amounts (n, width) in the target's unit; -1 or NaN is missing.
+    training_truth, examined_truth: as `instar.metrics.measure` takes them.
     """
 
     training: Inputs
@@ -143,6 +143,13 @@ def _known(answer: Answer, truth: np.ndarray) -> np.ndarray:
     return np.flatnonzero(known)
 
 
+def _to_learn(answer: Answer, truth: np.ndarray) -> np.ndarray:
+    """Class codes (n,), (n, labels) of 0 and 1, or amounts (n, width)."""
+    if isinstance(answer, Choice):
+        return truth
+    return truth[:, : answer.labels] if isinstance(answer, Several) else truth.reshape(-1, answer.width)
+
+
 class _Match:
     """The rows of a task, written to a folder, and the process that works on them."""
 
@@ -157,7 +164,7 @@ class _Match:
                 **arrays_of(exam.training, "t"),
                 **arrays_of(exam.examined, "e"),
                 "t-rows": _known(self.answer, truth),
-                "t-truth": truth if isinstance(self.answer, Choice) else truth.reshape(-1, self.answer.width),
+                "t-truth": _to_learn(self.answer, truth),
             }
             # What lies in a file already, as large inputs do, is read from there.
             files = {name: file_of(self.folder, f"{index}-{name}", array) for name, array in arrays.items()}
@@ -187,8 +194,7 @@ class _Match:
         task = {
             "rivals": [each.name for each in chosen],
             "exams": self.files,
-            "counts": [int(count) for count in self.answer.counts] if isinstance(self.answer, Choice) else None,
-            "width": None if isinstance(self.answer, Choice) else self.answer.width,
+            **answer_as_json(self.answer),
             "seed": self.seed,
         }
         (self.folder / "task.json").write_text(json.dumps(task), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Answer, Choice
+from instar.shapes import Amounts, Answer
 
 _CACHE = 500  # MiB of kernel values
 
@@ -26,7 +26,7 @@ def svm(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC, SVR
 
-    if isinstance(answer, Choice):
+    if not isinstance(answer, Amounts):
         return [SVC(C=strength, cache_size=_CACHE) for strength in (1.0, 10.0)]
     return [
         TransformedTargetRegressor(SVR(C=strength, cache_size=_CACHE), transformer=StandardScaler())
@@ -52,7 +52,7 @@ def linear_svm(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.svm import LinearSVC, LinearSVR
 
     strengths = (0.1, 1.0, 10.0)
-    if isinstance(answer, Choice):
+    if not isinstance(answer, Amounts):
         return [LinearSVC(C=strength, random_state=seed) for strength in strengths]
     return [
         TransformedTargetRegressor(LinearSVR(C=strength, random_state=seed), transformer=StandardScaler())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Answer, Choice
+from instar.shapes import Amounts, Answer
 
 # With fewer rows, handing trees to several processors takes longer than growing them.
 SHARED_ROWS = 2000
@@ -25,7 +25,7 @@ SEQUENCE_ROWS = 10_000
 def tree(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    kind = DecisionTreeClassifier if isinstance(answer, Choice) else DecisionTreeRegressor
+    kind = DecisionTreeRegressor if isinstance(answer, Amounts) else DecisionTreeClassifier
     return [kind(min_samples_leaf=leaf, random_state=seed) for leaf in (1, 5, 20)]
 
 
@@ -44,6 +44,6 @@ def forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 
     most = SEQUENCE_ROWS if inputs.sequences and len(inputs) > 2 * SEQUENCE_ROWS else None
     common = {"max_samples": most, "random_state": seed, "n_jobs": -1 if len(inputs) > SHARED_ROWS else 1}
-    if isinstance(answer, Choice):
+    if not isinstance(answer, Amounts):
         return [RandomForestClassifier(**common)]
     return [RandomForestRegressor(max_features=share, **common) for share in (0.33, 1.0)]
