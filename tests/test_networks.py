@@ -33,8 +33,8 @@ ANSWERS = {
     "two classes": {"y": Choice((12, 12))},
     "classes": {"y": Choice((8, 8, 8))},
     "amount": {"y": Amounts(1)},
-    "several": {"y": Choice((8, 16)), "z.z": Amounts(2)},
     "labels": {"y": Several((18, 12, 6), 24)},
+    "several": {"y": Choice((8, 16)), "z.z": Amounts(2)},
 }
 SMALL = {"tabm": {"width": 32, "members": 4}, "mlp": {"width": 32}, "resnet": {"width": 8}}
 
@@ -139,6 +139,9 @@ def test_a_network_learns_and_answers_what_its_targets_ask(name, inputs, answers
             assert values.shape == (ROWS, answer.classes)
             assert values.min() >= 0
             torch.testing.assert_close(values.sum(1), torch.ones(ROWS))
+        elif isinstance(answer, Several):
+            assert values.shape == (ROWS, answer.labels)
+            assert values.min() >= 0 and values.max() <= 1
         else:
             assert values.shape == (ROWS, answer.width)
 
@@ -147,9 +150,6 @@ def test_a_network_learns_and_answers_what_its_targets_ask(name, inputs, answers
 def test_a_network_is_rebuilt_from_its_plan_and_state_without_memory(name, inputs, answers):
     network = make(inputs, answers, name, given(name, inputs)).eval()
     content = json.loads(json.dumps(network.plan.as_json()))
-        elif isinstance(answer, Several):
-            assert values.shape == (ROWS, answer.labels)
-            assert values.min() >= 0 and values.max() <= 1
     with torch.device("meta"):
         other = Network(inputs, answers, Plan.from_json(content))
     assert all(tensor.is_meta for tensor in other.state_dict().values())
@@ -249,6 +249,8 @@ def test_a_network_that_does_not_fit_is_refused_with_a_reason():
         assemble({"p": Grid(1, (7, 30))}, ANSWERS["classes"], "lenet")
     with pytest.raises(UsageError, match="amount"):
         assemble(INPUTS["numbers"], ANSWERS["amount"], "perceptron")
+    with pytest.raises(UsageError, match="several labels"):
+        assemble(INPUTS["numbers"], ANSWERS["labels"], "perceptron")
     with pytest.raises(UsageError, match="nothing to learn from"):
         assemble({}, ANSWERS["classes"])
     with pytest.raises(UsageError, match="resnet"):
@@ -258,8 +260,6 @@ def test_a_network_that_does_not_fit_is_refused_with_a_reason():
 def test_settings_reach_every_body_that_declares_them_and_no_other_name_passes():
     made = plan(INPUTS["picture and row"], ANSWERS["classes"], None, {"width": 16, "label_smoothing": 0.1})
     assert [part.settings.width for part in made.parts] == [16, 16]
-    with pytest.raises(UsageError, match="several labels"):
-        assemble(INPUTS["numbers"], ANSWERS["labels"], "perceptron")
     assert made.head.label_smoothing == 0.1
     with pytest.raises(SettingError, match="members"):
         plan(INPUTS["numbers"], ANSWERS["classes"], "mlp", {"members": 3})
@@ -418,6 +418,9 @@ def test_members_learn_by_themselves_and_answer_together(answer):
     if isinstance(answer, Choice):
         expected = F.nll_loss(together.log(), targets["y"]) / head.constant_loss
         torch.testing.assert_close(together, raw.softmax(2).mean(1))
+    elif isinstance(answer, Several):
+        expected = F.binary_cross_entropy(together, targets["y"]) * answer.labels / head.constant_loss
+        torch.testing.assert_close(together, raw.sigmoid().mean(1))
     else:
         expected = F.mse_loss(together, targets["y"])
         torch.testing.assert_close(together, raw.mean(1))
@@ -427,9 +430,6 @@ def test_members_learn_by_themselves_and_answer_together(answer):
 
 # --- the whole -------------------------------------------------------------------------------------------------------
 
-    elif isinstance(answer, Several):
-        expected = F.binary_cross_entropy(together, targets["y"]) * answer.labels / head.constant_loss
-        torch.testing.assert_close(together, raw.sigmoid().mean(1))
 
 def test_an_absent_grid_is_a_learned_vector_whatever_its_cells_hold():
     inputs = {"p": Grid(1, (8, 8))}
