@@ -342,3 +342,15 @@ def test_an_unreadable_file_is_named(tmp_path):
     path = write(tmp_path, "a,b\n1,2\n")
     path.chmod(0)
     assert "permissions" in refusal(path)
+
+
+def test_a_long_cell_is_read_and_found(tmp_path):
+    """Beyond what the csv module takes by itself, with and without what makes it read the table."""
+    long = "word, " * 100_000
+    for odd in ("plain", 'a 5" pipe'):
+        path = tmp_path / "long.csv"
+        path.write_text(f'text,other\n"{long}",x\n{odd},y\n')
+        source = locate(path)
+        (chunk,) = source.chunks()
+        assert chunk.columns["text"].to_list() == [long, odd]
+        assert source.locate_row(1) == f"{path}, line 3"

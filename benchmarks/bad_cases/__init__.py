@@ -7,10 +7,11 @@ from benchmarks.bad_cases.disk import disk
 from benchmarks.bad_cases.models import damaged_models
 from benchmarks.bad_cases.pictures import pictures
 from benchmarks.bad_cases.tables import encodings, missing, numbers, ragged, targets
+from benchmarks.bad_cases.texts import texts
 from benchmarks.bad_cases.usage import usage
 from benchmarks.bad_cases.use import use
 
-FAMILIES = (missing, targets, ragged, encodings, numbers, pictures, use, damaged_models, disk, usage)
+FAMILIES = (missing, targets, ragged, encodings, numbers, pictures, texts, use, damaged_models, disk, usage)
 
 
 def all_cases() -> list[Case]:

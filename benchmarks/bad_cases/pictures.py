@@ -140,13 +140,13 @@ def _folders() -> Iterator[Case]:
         "folder/one-class", arguments, DATA, ("class",), lambda folder: photos(folder / "photos", 40, ["only"]) and None
     )
 
-    def texts(folder: Path) -> None:
+    def papers(folder: Path) -> None:
         for label in ("dark", "light"):
             (folder / "photos" / label).mkdir(parents=True)
             for number in range(10):
-                (folder / "photos" / label / f"{number}.txt").write_text("no picture")
+                (folder / "photos" / label / f"{number}.pdf").write_bytes(b"%PDF-1.7\0")
 
-    yield Case("folder/no-pictures", arguments, DATA, ("photos",), texts)
+    yield Case("folder/no-pictures", arguments, DATA, ("photos",), papers)
 
     def hidden(folder: Path) -> None:
         for path in photos(folder / "photos").rglob("*.jpg"):

@@ -16,10 +16,12 @@ import numpy as np
 import polars as pl
 
 from instar.errors import SourceError
-from instar.sources.text import Block, Position
+from instar.sources.text import LONGEST_RECORD, Block, Position
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
+# The csv module would refuse a cell of more than 128 KiB, which a long text is.
+csv.field_size_limit(max(csv.field_size_limit(), LONGEST_RECORD))
 
 
 @dataclass(frozen=True)
