@@ -26,6 +26,7 @@ INPUTS = {
     "large picture": {"photo.path": Grid(1, (26, 50))},
     "picture and row": {"a": Vector(2, (3,)), "p": Grid(1, (12, 12))},
     "curve": {"c": Grid(2, (24,))},
+    "curve and row": {"a": Vector(2, (3,)), "c": Grid(1, (9,))},
     "text": {"t": Tokens(30, 11)},
     "text and row": {"a": Vector(2, (3,)), "t.t": Tokens(9, 16)},
 }
@@ -36,7 +37,14 @@ ANSWERS = {
     "labels": {"y": Several((18, 12, 6), 24)},
     "several": {"y": Choice((8, 16)), "z.z": Amounts(2)},
 }
-SMALL = {"tabm": {"width": 32, "members": 4}, "mlp": {"width": 32}, "resnet": {"width": 8}}
+SMALL = {
+    "tabm": {"width": 32, "members": 4},
+    "mlp": {"width": 32},
+    "resnet": {"width": 8},
+    "inception-time": {"width": 8, "depth": 3},
+    "transformer": {"width": 16},
+    "text-cnn": {"width": 16},
+} | {name: {"width": 16, "symbol_width": 16} for name in ("rnn", "lstm", "gru")}
 
 
 def given(name, inputs):
@@ -169,7 +177,7 @@ from instar.shapes import Amounts, Choice, Grid, Tokens, Vector
 
 answers = {"y": Choice((3, 1, 0)), "z": Amounts(2)}
 for name in networks:
-    for shape in (Vector(3, (4, 40)), Grid(3, (16, 16))):
+    for shape in (Vector(3, (4, 40)), Grid(3, (16, 16)), Grid(2, (24,)), Tokens(30, 11)):
         given = {"number_embedding": "periodic"} if name == "tabm" else {}
         try:
             planned = plan({"x": shape}, answers if name != "perceptron" else {"y": Choice((3, 1))}, name, given)
@@ -216,7 +224,8 @@ def test_missing_targets_and_weights_count_as_absent_and_repeated_rows(name, inp
 
 @pytest.mark.parametrize("name", [name for name in networks if name != "perceptron"])
 def test_a_training_step_may_hold_one_row_and_no_known_target(name):
-    inputs = next(INPUTS[shapes] for shapes in ("picture and row", "text and row") if fits(name, INPUTS[shapes]))
+    mixed = ("picture and row", "text and row", "curve and row")
+    inputs = next(INPUTS[shapes] for shapes in mixed if fits(name, INPUTS[shapes]))
     answers = ANSWERS["several"]
     network = make(inputs, answers, name, given(name, inputs)).train()
     loss = network.loss(tensors(inputs, 1), {"y": torch.tensor([-1]), "z.z": torch.full((1, 2), math.nan)})

@@ -168,8 +168,8 @@ def _in_words(specification: NetworkSpecification) -> str:
     words = {Vector: "rows of numbers", Grid: "grids, such as pictures", Tokens: "sequences, such as texts"}
     named = [text for shape, text in words.items() if shape in specification.shapes]
     if Grid in specification.shapes and len(specification.axes) < 3:
-        axes = " or ".join(map(str, specification.axes))
-        named = [text.replace("grids, such as pictures", f"grids of {axes} axes") for text in named]
+        axes = " or ".join(map(str, specification.axes)) + (" axes" if specification.axes != (1,) else " axis")
+        named = [text.replace("grids, such as pictures", f"grids of {axes}") for text in named]
     return " and ".join(named)
 
 
@@ -306,7 +306,9 @@ class Network(nn.Module):
         return any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.modules())
 
     def decayed_parameters(self) -> list[nn.Parameter]:
-        """The weights that weight decay may shrink: of dense and convolutional layers, not thresholds and scales.
+        """The weights that weight decay may shrink: of dense, convolutional and recurrent layers.
+
+        Not thresholds and scales, nor vectors that stand for symbols and categories: a rare one would fade away.
 
         A layer of its own kind names them in ``decayed``.
         """
@@ -318,6 +320,8 @@ class Network(nn.Module):
 
 
 def _decayed_names(module: nn.Module) -> tuple[str, ...]:
+    if isinstance(module, nn.RNNBase):
+        return tuple(name for name, _ in module.named_parameters() if name.startswith("weight"))
     return getattr(module, "decayed", ("weight",) if isinstance(module, nn.Linear | _ConvNd) else ())
 
 

@@ -16,13 +16,19 @@ from instar.networks.base import Body, network
 from instar.settings import Settings, setting
 from instar.shapes import Tokens
 
+# What a symbol weighs that every row has; one that a row in e has weighs 1 more.
+_COMMON = 0.1
+_LEAST = 1.0
+# How much faster than the head the vectors learn: a symbol is met in few rows only, the head in each of them.
+_AHEAD = 10.0
+
 
 @dataclass(frozen=True)
 class EmbeddingBagSettings(Settings):
-    width: int = _settings.width(16, "numbers that stand for a symbol or for a group of neighboring ones")
+    width: int = _settings.width(10, "numbers that stand for a symbol or for a group of neighboring ones")
     ngram: int = setting(2, "longest group of neighboring symbols that has numbers of its own", minimum=1, maximum=8)
     buckets: int = setting(
-        32_768, "places for groups of symbols, which share one where their hashes are equal", minimum=1, maximum=10**7
+        65_536, "places for groups of symbols, which share one where their hashes are equal", minimum=1, maximum=10**7
     )
     symbol_dropout: float = setting(
         0.0,
@@ -51,12 +57,13 @@ class _Sum(torch.autograd.Function):
 
 
 class EmbeddingBag(Body):
-    """(B, length) to (B, width): the sum of learned vectors of all symbols and groups, over the root of their number.
+    """(B, length) to (B, width): the sum of learned vectors of all symbols and groups that a row has.
 
-    A vector begins at 0, so that what training rows never showed adds nothing.
+    Rare ones weigh more, by the logarithm of the share of training rows that have them (Spärck Jones 1972), and a
+    row's weights have the length 1 (Salton & Buckley 1988), or what every row has would drown what tells them apart.
+    What the rows that `initialize` was shown do not have does not count in that length: `rarity` is negative there. A
+    vector begins at 0, so that what training rows never showed adds nothing.
     """
-
-    decayed = ("vectors",)
 
     def __init__(self, shape: Tokens, settings: EmbeddingBagSettings) -> None:
         super().__init__()
@@ -64,19 +71,38 @@ class EmbeddingBag(Body):
         self.width = settings.width
         rows = shape.vocabulary + (settings.buckets if settings.ngram > 1 else 0)
         self.vectors = nn.Parameter(torch.zeros(rows, settings.width))
+        self.register_buffer("rarity", torch.ones(rows))
+        self.rarity: Tensor
         self.drop_symbols = nn.Sequential(*dropout_layer(settings.symbol_dropout))
         self.drop = nn.Sequential(*dropout_layer(settings.dropout))
 
+    @torch.no_grad()
+    def initialize(self, *inputs: Tensor | None) -> None:
+        (tokens,) = inputs
+        assert tokens is not None
+        _, codes = self._codes(tokens)
+        having = torch.bincount(codes, minlength=len(self.rarity))
+        rarity = torch.log((1 + len(tokens)) / (1 + having)) + _COMMON
+        self.rarity.copy_(torch.where(having > 0, rarity, -rarity))
+
     def forward(self, tokens: Tensor) -> Tensor:
+        rows, codes = self._codes(tokens)
+        counts = torch.bincount(rows, minlength=len(tokens))
+        rarity = self.rarity.index_select(0, codes)
+        squares = rarity.clamp(min=0).square_()
+        lengths = squares.new_zeros(len(tokens)).index_add_(0, rows, squares).clamp_(min=_LEAST).sqrt_()
+        weights = self.drop_symbols(rarity.abs_() * (_AHEAD / lengths).index_select(0, rows))
+        return self.drop(_Sum.apply(self.vectors, codes, rows, counts.cumsum(0) - counts, weights))
+
+    def _codes(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The codes of all symbols and groups of rows (B, length), each once, row after row, and whose each is."""
         tokens, _ = trimmed(tokens)
-        groups = [tokens, *(self._groups(tokens, size) for size in range(2, self.ngram + 1))]
-        codes = torch.cat(groups, 1)
-        rows, places = codes.nonzero(as_tuple=True)
-        counts = torch.bincount(rows, minlength=len(codes))
-        starts = counts.cumsum(0) - counts
-        weights = counts.clamp(min=1).to(self.vectors.dtype).rsqrt().index_select(0, rows)
-        weights = self.drop_symbols(weights)
-        return self.drop(_Sum.apply(self.vectors, codes[rows, places], rows, starts, weights))
+        codes = torch.cat([tokens, *(self._groups(tokens, size) for size in range(2, self.ngram + 1))], 1)
+        codes = codes.sort(1).values
+        first = codes > 0
+        first[:, 1:] &= codes[:, 1:] != codes[:, :-1]
+        rows, places = first.nonzero(as_tuple=True)
+        return rows, codes[rows, places]
 
     def _groups(self, tokens: Tensor, size: int) -> Tensor:
         """Codes of all groups of ``size`` symbols, 0 where one of them is none."""
@@ -95,6 +121,7 @@ class EmbeddingBag(Body):
     idea="the mean of learned vectors of all symbols and short groups of them: fastText",
     shapes=(Tokens,),
     settings=EmbeddingBagSettings,
+    recipe={"optimizer": "sgd", "rate": 0.1, "rate_batch": 1024, "clip": 1.0},
 )
 def embedding_bag(shape: Tokens, settings: EmbeddingBagSettings) -> Body:
     return EmbeddingBag(shape, settings)
