@@ -44,6 +44,11 @@ def lines(folder: Path, shift: int) -> Path:
     return folder / "texts.txt"
 
 
+def fasta(folder: Path, shift: int) -> Path:
+    (folder / "genes.fasta").write_text("".join(f">{row + shift} of={row}\nAC\nGT\n\n" for row in range(ROWS)))
+    return folder / "genes.fasta"
+
+
 def parquet(folder: Path, shift: int) -> Path:
     table(folder, shift).write_parquet(folder / "table.parquet")
     return folder / "table.parquet"
@@ -81,6 +86,7 @@ GIVEN = {
     "delimited": delimited,
     "json-lines": json_lines,
     "lines": lines,
+    "fasta": fasta,
     "parquet": parquet,
     "folder": pictures,
     "metadata-folder": metadata_folder,
@@ -203,7 +209,7 @@ def test_joined_parts_are_the_whole():
 
 
 def test_a_table_is_the_same_plain_and_gzipped(tmp_path):
-    for make in (delimited, json_lines, lines):
+    for make in (delimited, json_lines, lines, fasta):
         path = make(tmp_path, 0)
         packed = path.with_name(path.name + ".gz")
         packed.write_bytes(gzip.compress(path.read_bytes()))
