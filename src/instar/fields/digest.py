@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ from instar.sources import Column, FileColumn, FileReference
 
 # Tasks that a thread takes at a time: handing each one over costs as much as reading a small file.
 TASKS_AT_A_TIME = 16
+BYTES_AT_A_TIME = 1 << 20
 
 # Texts that stand for a missing value, once surrounding space is removed. Only the customary ways to write them:
 # "Na" may be sodium, "NONE" or "Null" a name.
@@ -54,6 +55,14 @@ def digest(column: Column) -> np.ndarray:
 def digest_bytes(content: bytes) -> int:
     """The digest of a file's bytes: BLAKE2b of 64 bits."""
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
+
+
+def digest_stream(stream: BinaryIO) -> int:
+    """`digest_bytes` of what a stream still has, however much that is."""
+    hashed = blake2b(digest_size=8)
+    while block := stream.read(BYTES_AT_A_TIME):
+        hashed.update(block)
+    return int.from_bytes(hashed.digest(), "little")
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -178,6 +187,7 @@ def _file_digest(file: FileReference | None) -> int:
     if file is None:
         return int(MISSING)
     try:
-        return digest_bytes(file.read())
+        with file.open() as stream:
+            return digest_stream(stream)
     except SourceError:
         return int(MISSING)

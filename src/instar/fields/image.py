@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from PIL import Image as Pillow
 
-from instar.errors import ColumnError, SourceError
+from instar.errors import ColumnError
 from instar.fields._augmentation import Augmentation
+from instar.fields._files import on_each, problems_of, spread
 from instar.fields._pictures import (
     PictureError,
     channels_in_use,
@@ -135,6 +136,7 @@ class Image(Kind):
     meaning = "pictures, in files or as arrays"
     settings = ImageSettings
     reads_files = True
+    modality = "image"
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
         if target or isinstance(sample, pl.Series):
@@ -143,7 +145,7 @@ class Image(Kind):
             if sample.dtype.kind not in "buif" or sample.ndim not in (3, 4):
                 return 0.0
             return (0.95 if sample.dtype == np.uint8 else 0.8) if channels_last(sample).shape[3] <= 4 else 0.1
-        files = _spread(sample, SNIFFED_FILES)
+        files = spread(sample, SNIFFED_FILES)
         suffixes = known_suffixes()
         return 0.95 * sum(_looks_like_picture(file, suffixes) for file in files) / max(1, len(files))
 
@@ -234,12 +236,6 @@ def _augmentation(settings: ImageSettings, channels: int, side: int) -> Augmenta
     )
 
 
-def _spread(column: FileColumn, most: int) -> list[FileReference]:
-    """At most ``most`` of the files, from the whole of the column."""
-    files = [file for file in column.files if file is not None]
-    return [files[place] for place in np.unique(np.linspace(0, len(files) - 1, min(most, len(files))).astype(int))]
-
-
 def _looks_like_picture(file: FileReference, suffixes: Mapping[str, Any]) -> bool:
     if PurePath(file.name).suffix.lower() in suffixes:
         return True
@@ -252,24 +248,19 @@ def _looks_like_picture(file: FileReference, suffixes: Mapping[str, Any]) -> boo
 
 def _survey_files(column: FileColumn, maximum_pixels: int) -> tuple[list[tuple[int, int]], int]:
     """(width, height) of the sample's pictures, and how many channels hold them all."""
-    files = _spread(column, HEADERS)
-    probed = {id(file) for file in _spread(column, PROBES)}
+    files = spread(column, HEADERS)
+    probed = {id(file) for file in spread(column, PROBES)}
 
-    def look(file: FileReference) -> tuple[tuple[int, int], int] | str:
-        try:
-            content = file.read()
-            size = upright_size(header(content, maximum_pixels))
-            return size, channels_in_use(content, maximum_pixels) if id(file) in probed else 1
-        except (PictureError, SourceError) as failure:
-            return f"{file.name} {failure}"
-        except Exception as failure:  # decoders fail in as many ways as there are damaged files
-            return f"{file.name} is damaged ({failure})"
+    def look(_: int, file: FileReference) -> tuple[tuple[int, int], int]:
+        content = file.read()
+        size = upright_size(header(content, maximum_pixels))
+        return size, channels_in_use(content, maximum_pixels) if id(file) in probed else 1
 
-    looks = list(in_threads(look, files))
-    found = [each for each in looks if not isinstance(each, str)]
+    looks = on_each(files, look, PictureError, "picture")
+    found = [each for each in looks if isinstance(each, tuple)]
     if not found:
         raise ColumnError(
-            "None of the pictures can be read" + (f": {looks[0]}" if looks else ""),
+            "None of the pictures can be read" + "".join(f": {each.reason}" for each in problems_of(looks)[:1]),
             remedy="Check that the files are pictures and not damaged",
         )
     return [size for size, _ in found], max(channels for _, channels in found)
@@ -282,24 +273,12 @@ def _read_files(column: FileColumn, plan: Mapping[str, Any]) -> Arrays:
     values = np.zeros((len(column), height, width, channels), np.uint8)
     digests = np.full(len(column), MISSING, np.uint64)
 
-    def read(row: int) -> str | None:
-        """Fill the row; why it cannot be, or None."""
-        file = column.files[row]
-        if file is None:
-            return None
-        try:
-            content = file.read()
-            digests[row] = digest_bytes(content)
-            values[row] = decode(content, height, width, channels, plan["maximum_pixels"])
-        except SourceError as failure:
-            return str(failure)
-        except PictureError as failure:
-            return f"{file.name} {failure}"
-        except Exception as failure:  # decoders fail in as many ways as there are damaged files
-            return f"{file.name} is a damaged picture ({failure})"
-        return None
+    def read(row: int, file: FileReference) -> None:
+        content = file.read()
+        digests[row] = digest_bytes(content)
+        values[row] = decode(content, height, width, channels, plan["maximum_pixels"])
 
-    problems = [Problem(row, why) for row, why in enumerate(in_threads(read, range(len(column)))) if why is not None]
+    problems = problems_of(on_each(column.files, read, PictureError, "picture"))
     present = np.array([file is not None for file in column.files], bool)
     present[[problem.row for problem in problems]] = False
     return Arrays(values, present, digests, problems=problems)

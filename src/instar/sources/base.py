@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import polars as pl
@@ -35,14 +37,25 @@ class FileReference:
 
     def read(self) -> bytes:
         """The file's bytes. Raises SourceError where it cannot be read."""
+        with self.open() as stream:
+            return stream.read()
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """A stream of the file's bytes, which may be too many for memory.
+
+        Raises SourceError where it cannot be read, also while that is done.
+        """
         if self.content is not None:
-            return self.content
+            yield BytesIO(self.content)
+            return
         if self.path is None:
             raise SourceError("The file is missing", where=self.name)
         if self.path.exists() and not self.path.is_file():  # a pipe or a device may never end
             raise SourceError("It is no regular file", where=self.name)
         try:
-            return self.path.read_bytes()
+            with self.path.open("rb") as stream:
+                yield stream
         except OSError as failure:
             raise SourceError(f"The file cannot be read ({failure.strerror})", where=self.name) from failure
 
