@@ -21,6 +21,8 @@ from instar.sources.table import DelimitedTable, TableSource
 FILE, CLASS, SPLIT = "file", "class", "split"
 METADATA, FILE_NAME = "metadata.csv", "file_name"
 
+# Suffixes of recordings that not every Python knows.
+_SOUNDS = (".flac", ".ogg", ".oga", ".opus", ".wave", ".caf", ".w64", ".rf64")
 _FOREIGN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
 
 
@@ -105,6 +107,15 @@ class _Listed(Source):
         return FileColumn([FileReference(str(file), path=self._path(file)) for file in self._files[rows]])
 
 
+def _type_of(path: Path) -> str | None:
+    """The media type that a file's name says."""
+    # Those that Python itself knows: what a machine adds to them must not decide what is read.
+    types = MimeTypes(filenames=())
+    for suffix in _SOUNDS:
+        types.add_type("audio/basic", suffix)
+    return types.guess_type(path.name)[0]
+
+
 @sources.register("files")
 class FilesSource(_Listed):
     """A list of files, or one that is a picture or a recording by its name; the column ``file``.
@@ -119,8 +130,7 @@ class FilesSource(_Listed):
         if isinstance(given, list | tuple):
             return bool(given) and all(isinstance(each, str | os.PathLike) for each in given)
         path = as_path(given)
-        # The types that Python itself knows: what a machine adds to them must not decide what is read.
-        kind = None if path is None or path.is_dir() else MimeTypes(filenames=()).guess_type(path.name)[0]
+        kind = None if path is None or path.is_dir() else _type_of(path)
         known = ("image/", "audio/", "text/plain") if options.get("files") else ("image/", "audio/")
         return kind is not None and kind.startswith(known)
 
