@@ -241,18 +241,20 @@ def test_the_card_stays_in_its_place(hostile):
 
 
 @pytest.mark.parametrize(
-    ("shapes", "target", "tag"),
+    ("inputs", "target", "tag"),
     [
-        ([Vector(1), Vector(0, (3,))], choices, "tabular-classification"),
-        ([Vector(1)], amounts, "tabular-regression"),
-        ([Vector(1)], several, "tabular-classification"),
-        ([Grid(3, (32, 32))], choices, "image-classification"),
-        ([Grid(3, (32, 32))], amounts, None),
-        ([Grid(3, (32, 32)), Vector(1)], choices, None),
+        ({"number": Vector(1), "category": Vector(0, (3,))}, choices, "tabular-classification"),
+        ({"number": Vector(1)}, amounts, "tabular-regression"),
+        ({"number": Vector(1)}, several, "tabular-classification"),
+        ({"image": Grid(3, (32, 32))}, choices, "image-classification"),
+        ({"image": Grid(3, (32, 32))}, amounts, None),
+        ({"image": Grid(3, (32, 32)), "number": Vector(1)}, choices, None),
+        ({"audio": Grid(1, (64, 200))}, choices, "audio-classification"),
+        ({"series": Grid(1, (99,))}, choices, None),
     ],
 )
-def test_the_card_names_the_task_where_there_is_one(shapes, target, tag):
-    inputs = [InputColumn(str(place), "any", "", shape) for place, shape in enumerate(shapes)]
+def test_the_card_names_the_task_where_there_is_one(inputs, target, tag):
+    inputs = [InputColumn(kind, kind, "", shape) for kind, shape in inputs.items()]
     found = re.search(r'(?m)^pipeline_tag: "(.*)"$', report(target(), inputs=inputs).model_card())
     assert (found and found[1]) == tag
 

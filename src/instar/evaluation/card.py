@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from instar.evaluation.claims import claims
 from instar.evaluation.verdict import written, written_interval
+from instar.fields import kinds
 from instar.metrics import METRICS
-from instar.shapes import Amounts, Answer, Choice, Grid, Several, Vector
+from instar.shapes import Amounts, Answer, Choice, Several, Vector
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -33,16 +34,15 @@ def model_card(report: Report) -> str:
 
 
 def pipeline_tag(report: Report) -> str | None:
-    """The Hugging Face task that the model's shapes and answers amount to, if there is one."""
+    """The Hugging Face task that the model's inputs and answers amount to, if there is one."""
     shapes = [each.shape for each in report.inputs]
     if not shapes or len(report.targets) != 1:
         return None
     choice = isinstance(report.targets[0].answer, Choice | Several)
     if all(isinstance(shape, Vector) for shape in shapes):
         return "tabular-classification" if choice else "tabular-regression"
-    if choice and all(isinstance(shape, Grid) and len(shape.extent) == 2 for shape in shapes):
-        return "image-classification"
-    return None
+    modalities = {kinds[each.kind].modality for each in report.inputs}
+    return f"{modalities.pop()}-classification" if choice and len(modalities) == 1 and None not in modalities else None
 
 
 def _front_matter(report: Report) -> str:

@@ -152,6 +152,7 @@ class Kind(ABC):
     """One kind of content. Kinds have no state; the registry holds one instance of each.
 
     ``reads_files``: whether its content always lies in files, so that cells of such a column name them.
+    ``modality``: Hugging Face's word for its content, as in ``image-classification``, if there is one.
     """
 
     name: ClassVar[str]
@@ -159,6 +160,7 @@ class Kind(ABC):
     settings: ClassVar[type[Settings]] = Settings
     can_be_target: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
+    modality: ClassVar[str | None] = None
 
     @abstractmethod
     def sniff(self, sample: Column, *, target: bool = False) -> float:

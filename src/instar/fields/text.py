@@ -145,6 +145,7 @@ class TextKind(Kind):
     name = "text"
     meaning = "sentences and longer texts in any language, in cells or in files"
     settings = TextSettings
+    modality = "text"
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
         if target or isinstance(sample, np.ndarray):
