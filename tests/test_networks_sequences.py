@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from instar.errors import SettingError
-from instar.networks import Network, assemble, networks, plan
+from instar.networks import Network, assemble, choose, networks, plan
 from instar.networks._sequences import trimmed
 from instar.networks.attention import waves
 from instar.shapes import Choice, Grid, Tokens
@@ -126,7 +126,7 @@ def test_unknown_symbols_begin_as_nothing_and_fillings_stay_so(name):
 def test_order_matters_but_to_a_bag_of_single_symbols(name):
     tokens, _ = symbols(8, 9, shortest=9)
     turned = tokens.flip(1)
-    ngrams = (1, 2) if name == "embedding-bag" else (None,)
+    ngrams = (1, 2, None) if name == "embedding-bag" else (None,)
     for ngram in ngrams:
         network = some_weights(make(Tokens(12, 9), name, {} if ngram is None else {"ngram": ngram}))
         with torch.no_grad():
@@ -273,7 +273,7 @@ def test_a_text_cnn_has_as_many_weights_as_the_paper_says():
 
 def test_an_inception_network_has_the_modules_of_the_paper():
     with torch.device("meta"):
-        body = assemble({"x": Grid(1, (100,))}, TWO, "inception-time").parts[0].body
+        body = assemble({"x": Grid(1, (100,))}, TWO, "inception-time", {"width": 32, "depth": 6}).parts[0].body
     kernels = 32 * (39 + 19 + 9)
     first, later = kernels + 32 + 2 * 128, 128 * 32 + 32 * kernels + 128 * 32 + 2 * 128
     around = 128 + 2 * 128 + 128 * 128 + 2 * 128
@@ -316,3 +316,27 @@ def test_a_plan_of_a_sequence_is_bounded():
         with pytest.raises(SettingError):
             plan({"x": Tokens(12, 9)}, TWO, "embedding-bag", settings)
     assert isinstance(make(Tokens(2, 1), "embedding-bag"), Network)
+
+
+@pytest.mark.parametrize(("vocabulary", "ngram"), [(6, 6), (100, 6), (5000, 2)])
+def test_a_bag_takes_longer_groups_of_letters_than_of_words(vocabulary, ngram):
+    assert make(Tokens(vocabulary, 20), "embedding-bag").parts[0].body.ngram == ngram
+
+
+def test_what_every_row_has_weighs_little_and_a_row_of_any_length_the_same():
+    network = make(Tokens(600, 6), "embedding-bag", {"ngram": 1})
+    body = network.parts[0].body
+    shown = torch.tensor([[2, 3, 0, 0, 0, 0], [2, 4, 4, 4, 0, 0], [2, 4, 5, 6, 0, 0]], dtype=torch.int32)
+    network.initialize(inputs(shown))
+    assert 0 < body.rarity[2] < body.rarity[4] < body.rarity[3] and body.rarity[7] < 0
+    with torch.no_grad():
+        body.vectors.copy_(torch.eye(600)[:, :10])
+    lengths = body(torch.tensor([[3, 0, 0], [4, 4, 4], [2, 3, 5]], dtype=torch.int32)).norm(dim=1)
+    torch.testing.assert_close(lengths, lengths[:1].expand(3))
+    torch.testing.assert_close(body(torch.tensor([[3, 500]])), body(torch.tensor([[3]])))
+
+
+def test_series_and_texts_have_defaults_of_their_own():
+    chosen, why = choose({"s": Grid(3, (100,)), "t": Tokens(5000, 20), "short": Grid(1, (5,))})
+    assert chosen == {"s": "inception-time", "t": "embedding-bag", "short": "tabm"}
+    assert "100 steps of 3 numbers" in why and "too small" in why

@@ -20,6 +20,7 @@ from instar.shapes import Answer, Grid, Shape, Tokens, Vector
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
+DEFAULT_FOR_SERIES = "inception-time"
 DEFAULT_FOR_TOKENS = "embedding-bag"
 _SMALLEST_PICTURE = 8
 
@@ -106,6 +107,9 @@ def _default(name: str | None, shape: Shape) -> tuple[str, str]:
     if isinstance(shape, Tokens):
         return DEFAULT_FOR_TOKENS, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
     if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
+        if len(shape.extent) == 1:
+            channels = "" if shape.channels == 1 else f" of {shape.channels:,} numbers each"
+            return DEFAULT_FOR_SERIES, f"{name!r}, a series of {shape.extent[0]:,} steps{channels}"
         size = "x".join(map(str, shape.extent))
         return DEFAULT_FOR_GRIDS, f"{name!r}, since neighboring cells of {size} belong together"
     what = "the row's numbers and categories" if name is None else f"{name!r}, too small for convolutions"

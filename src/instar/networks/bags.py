@@ -16,9 +16,10 @@ from instar.networks.base import Body, network
 from instar.settings import Settings, setting
 from instar.shapes import Tokens
 
+# How long groups of symbols are, where nothing is said: single letters say little, and words much.
+_OF_LETTERS, _OF_WORDS, _FEW_SYMBOLS = 6, 2, 512
 # What a symbol weighs that every row has; one that a row in e has weighs 1 more.
 _COMMON = 0.1
-_LEAST = 1.0
 # How much faster than the head the vectors learn: a symbol is met in few rows only, the head in each of them.
 _AHEAD = 10.0
 
@@ -26,7 +27,13 @@ _AHEAD = 10.0
 @dataclass(frozen=True)
 class EmbeddingBagSettings(Settings):
     width: int = _settings.width(10, "numbers that stand for a symbol or for a group of neighboring ones")
-    ngram: int = setting(2, "longest group of neighboring symbols that has numbers of its own", minimum=1, maximum=8)
+    ngram: int | None = setting(
+        None,
+        f"longest group of neighboring symbols that has numbers of its own; auto takes {_OF_LETTERS} of a vocabulary "
+        f"below {_FEW_SYMBOLS}, letters say, and {_OF_WORDS} of a larger one",
+        minimum=1,
+        maximum=8,
+    )
     buckets: int = setting(
         65_536, "places for groups of symbols, which share one where their hashes are equal", minimum=1, maximum=10**7
     )
@@ -67,9 +74,9 @@ class EmbeddingBag(Body):
 
     def __init__(self, shape: Tokens, settings: EmbeddingBagSettings) -> None:
         super().__init__()
-        self.vocabulary, self.ngram, self.buckets = shape.vocabulary, settings.ngram, settings.buckets
-        self.width = settings.width
-        rows = shape.vocabulary + (settings.buckets if settings.ngram > 1 else 0)
+        self.vocabulary, self.buckets, self.width = shape.vocabulary, settings.buckets, settings.width
+        self.ngram = settings.ngram or (_OF_LETTERS if shape.vocabulary < _FEW_SYMBOLS else _OF_WORDS)
+        rows = shape.vocabulary + (settings.buckets if self.ngram > 1 else 0)
         self.vectors = nn.Parameter(torch.zeros(rows, settings.width))
         self.register_buffer("rarity", torch.ones(rows))
         self.rarity: Tensor
@@ -89,9 +96,7 @@ class EmbeddingBag(Body):
         rows, codes = self._codes(tokens)
         counts = torch.bincount(rows, minlength=len(tokens))
         rarity = self.rarity.index_select(0, codes)
-        squares = rarity.clamp(min=0).square_()
-        lengths = squares.new_zeros(len(tokens)).index_add_(0, rows, squares).clamp_(min=_LEAST).sqrt_()
-        weights = self.drop_symbols(rarity.abs_() * (_AHEAD / lengths).index_select(0, rows))
+        weights = self.drop_symbols(rarity.abs() * (_AHEAD / _lengths(rarity, rows, len(tokens))).index_select(0, rows))
         return self.drop(_Sum.apply(self.vectors, codes, rows, counts.cumsum(0) - counts, weights))
 
     def _codes(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +118,13 @@ class EmbeddingBag(Body):
             mixed = (mixed * 2_654_435_761 + tokens[:, place : place + count]) % (2**31 - 1)
         whole = tokens[:, tokens.shape[1] - count :] > 0
         return (mixed % self.buckets + self.vocabulary) * whole
+
+
+def _lengths(rarity: Tensor, rows: Tensor, count: int) -> Tensor:
+    """(count,) how long the weights of each row are: of what was shown, or where there is nothing such, of all."""
+    squares = rarity.square()
+    shown, every = (squares.new_zeros(count).index_add_(0, rows, each) for each in (squares * (rarity > 0), squares))
+    return torch.where(shown > 0, shown, every.clamp(min=1)).sqrt()
 
 
 @network(

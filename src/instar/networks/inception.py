@@ -22,8 +22,8 @@ _EVERY = 3
 
 @dataclass(frozen=True)
 class InceptionTimeSettings(Settings):
-    width: int = _settings.width(32, "feature maps of each of the four branches of a module")
-    depth: int = _settings.depth(6, "inception modules; each third has a way around the three")
+    width: int = _settings.width(16, "feature maps of each of the four branches of a module")
+    depth: int = _settings.depth(3, "inception modules; each third has a way around the three")
     activation: str = _settings.activation("relu")
     normalization: str = _settings.normalization("batch")
     dropout: float = _settings.dropout(0.0)
@@ -56,7 +56,8 @@ class _Module(nn.Module):
 class InceptionTime(Body):
     """(B, channels, steps) to (B, 4 * width): modules of parallel convolutions, and the mean over the steps.
 
-    It is one network of the paper's ensemble of five. Kernels are as long as the series where that is shorter.
+    It is one network of the paper's ensemble of five, and by default half as wide and as deep, which takes an eighth of
+    the time. Kernels are no longer than the series.
     """
 
     def __init__(self, shape: Grid, settings: InceptionTimeSettings) -> None:
@@ -92,7 +93,7 @@ class InceptionTime(Body):
     shapes=(Grid,),
     axes=(1,),
     settings=InceptionTimeSettings,
-    recipe={"optimizer": "adamw", "rate": 1e-3, "weight_decay": 0.05},
+    recipe={"optimizer": "adamw", "rate": 3e-3, "weight_decay": 0.05, "batch": 16, "schedule": "one-cycle"},
 )
 def inception_time(shape: Grid, settings: InceptionTimeSettings) -> Body:
     return InceptionTime(shape, settings)
