@@ -129,8 +129,8 @@ def _lengths(rarity: Tensor, rows: Tensor, count: int) -> Tensor:
 
 @network(
     "embedding-bag",
-    paper="Joulin, Grave, Bojanowski & Mikolov 2017",
-    idea="the mean of learned vectors of all symbols and short groups of them: fastText",
+    paper="Joulin, Grave, Bojanowski & Mikolov 2017; Spärck Jones 1972",
+    idea="learned vectors of all symbols and short groups of them, added up, rare ones weighing more: fastText",
     shapes=(Tokens,),
     settings=EmbeddingBagSettings,
     recipe={"optimizer": "sgd", "rate": 0.1, "rate_batch": 1024, "clip": 1.0},

@@ -33,10 +33,10 @@ class RecurrentSettings(Settings):
         source="Schuster & Paliwal 1997",
     )
     pooling: str = setting(
-        "all",
+        "max",
         "what of the states is used: that after the last step, their mean, each cell's largest, or all three",
         choices=POOLINGS,
-        source="Howard & Ruder 2018",
+        source="Conneau, Kiela, Schwenk, Barrault & Bordes 2017; Howard & Ruder 2018 for all",
     )
     dropout: float = _settings.dropout(0.2)
 
