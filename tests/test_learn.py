@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -382,6 +382,14 @@ class StopAt:
         return self.left <= 0
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """A process in the background is born deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 LONGER = {"network": "mlp", "width": 8, "epochs": 3, "batch": 64, "dropout": 0.2, "rivals": False}
 SOURCES: dict[str, tuple[Any, dict[str, Any]]] = {
     "rows set apart": (frame().drop("size"), {**LONGER, "target": "side"}),
@@ -395,7 +403,9 @@ SOURCES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize(
     ("name", "by_signal"), [*((name, False) for name in SOURCES), ("rows set apart", True), ("folds", True)]
 )
-def test_an_interrupted_training_goes_on_to_the_same_bits(name: str, by_signal: bool, tmp_path: Path) -> None:
+def test_an_interrupted_training_goes_on_to_the_same_bits(
+    name: str, by_signal: bool, tmp_path: Path, heeds_interrupts: None
+) -> None:
     source, settings = SOURCES[name]
     learn(source, {**settings, "out": str(tmp_path / "whole")})
     stops, interruption = 0, KeyboardInterrupt if by_signal else InterruptionError

@@ -19,7 +19,8 @@ def gather(values: np.ndarray, starts: np.ndarray, rows: np.ndarray | slice) -> 
         if step == 1:
             stop = max(first, stop)
             return values[starts[first] : starts[stop]], np.diff(starts[first : stop + 1])
-        rows = np.arange(first, stop, step)
+        most = len(starts)  # a longer step goes as far
+        rows = np.arange(first, stop, min(max(step, -most), most), dtype=np.int64)
     lengths = starts[rows + 1] - starts[rows]
     return values[positions(starts[rows], lengths)], lengths
 

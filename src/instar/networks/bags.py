@@ -18,8 +18,9 @@ from instar.shapes import Tokens
 
 # How long groups of symbols are, where nothing is said: single letters say little, and words much.
 _OF_LETTERS, _OF_WORDS, _FEW_SYMBOLS = 6, 2, 512
-# What a symbol weighs that every row has; one that a row in e has weighs 1 more.
-_COMMON = 0.1
+# How long groups of symbols are where nothing is said: single letters say little, and single words much.
+# that is as rare: there are more groups than symbols, and what is learned of one serves in fewer rows.
+_COMMON, _GROUP = 0.1, 0.6
 # How much faster than the head the vectors learn: a symbol is met in few rows only, the head in each of them.
 _AHEAD = 10.0
 
@@ -90,6 +91,7 @@ class EmbeddingBag(Body):
         _, codes = self._codes(tokens)
         having = torch.bincount(codes, minlength=len(self.rarity))
         rarity = torch.log((1 + len(tokens)) / (1 + having)) + _COMMON
+        rarity[self.vocabulary :] *= _GROUP
         self.rarity.copy_(torch.where(having > 0, rarity, -rarity))
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -133,7 +135,7 @@ def _lengths(rarity: Tensor, rows: Tensor, count: int) -> Tensor:
     idea="learned vectors of all symbols and short groups of them, added up, rare ones weighing more: fastText",
     shapes=(Tokens,),
     settings=EmbeddingBagSettings,
-    recipe={"optimizer": "sgd", "rate": 0.1, "rate_batch": 1024, "clip": 1.0},
+    recipe={"optimizer": "sgd", "rate": 0.01, "rate_batch": 1024, "clip": 1.0},
 )
 def embedding_bag(shape: Tokens, settings: EmbeddingBagSettings) -> Body:
     return EmbeddingBag(shape, settings)
