@@ -18,8 +18,8 @@ from instar.shapes import Tokens
 
 # How long groups of symbols are, where nothing is said: single letters say little, and words much.
 _OF_LETTERS, _OF_WORDS, _FEW_SYMBOLS = 6, 2, 512
-# How long groups of symbols are where nothing is said: single letters say little, and single words much.
-# that is as rare: there are more groups than symbols, and what is learned of one serves in fewer rows.
+# What a symbol weighs that every row has (one that a row in e has weighs 1 more), and what a group weighs beside a
+# symbol that is as rare: there are more groups than symbols, and what is learned of one serves in fewer rows.
 _COMMON, _GROUP = 0.1, 0.6
 # How much faster than the head the vectors learn: a symbol is met in few rows only, the head in each of them.
 _AHEAD = 10.0
