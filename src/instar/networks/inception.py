@@ -56,8 +56,8 @@ class _Module(nn.Module):
 class InceptionTime(Body):
     """(B, channels, steps) to (B, 4 * width): modules of parallel convolutions, and the mean over the steps.
 
-    It is one network of the paper's ensemble of five, and by default half as wide and as deep, which takes an eighth of
-    the time. Kernels are no longer than the series.
+    It is one network of the paper's ensemble of five, and by default half as wide and as deep, an eighth of the
+    multiplications. Kernels are no longer than the series.
     """
 
     def __init__(self, shape: Grid, settings: InceptionTimeSettings) -> None:
