@@ -132,7 +132,7 @@ def answer_from_json(content: Mapping[str, Any]) -> Answer:
     """The answer of which a dictionary has what `answer_as_json` gave, among other things."""
     if content["counts"] is None:
         return Amounts(content["width"])
-    counts, rows = tuple(content["counts"]), content.get("rows")
+    counts, rows = tuple(content["counts"]), content["rows"]
     return Choice(counts) if rows is None else Several(counts, rows)
 
 

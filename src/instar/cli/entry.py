@@ -41,10 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _settle() -> None:
     """Settle how this process waits and keeps memory; what a person has set in the environment stays.
 
-    Threads that wait for each other look again for some 20 microseconds before they sleep: sleeping at once doubles the
-    time of small networks, and spinning on takes processors from others where they are shared. torch's library reads
+    Threads that wait for each other look again for a moment before they sleep: sleeping at once doubles the time of
+    small networks, and spinning on takes processors from others where they are shared. torch's library reads
     this once, when it is loaded. Tensors that a step frees are kept for the next step, up to 128 MiB: the C library
-    would give them back to the system and have them cleared again, which took a tenth of a picture's time.
+    would give them back to the system and have them cleared again, a tenth of the time of learning from pictures.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")

@@ -166,7 +166,7 @@ class TargetResult:
             [Mistake.from_json(each) for each in content["mistakes"]],
             content["unknown"],
             content["unknown_classes"],
-            [LabelResult.from_json(each) for each in content.get("labels", ())],
+            [LabelResult.from_json(each) for each in content["labels"]],
         )
 
 

@@ -18,8 +18,8 @@ MEMORY_FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.c
 class HalvingPool2d(nn.Module):
     """The mean of each 2x2 cells, (B, channels, H, W) to (B, channels, H // 2, W // 2).
 
-    On a CPU with the channels last it is a convolution of each map with itself alone, which takes half the time of
-    torch's pooling forward and backward.
+    On a CPU with the channels last it is a convolution of each map with itself alone, which takes less time forward and
+    backward than torch's pooling (`benchmarks/RESULTS.md`).
     """
 
     def forward(self, maps: Tensor) -> Tensor:
