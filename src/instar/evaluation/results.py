@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -197,45 +197,50 @@ def examine(
     labels = [str(label) for label in classes]
     usable = np.flatnonzero(known_rows(answer, truth, prediction))
     metrics = measure(answer, truth, prediction, seed=seed)
+    result = TargetResult(name, answer, len(usable), metrics, rivals, labels)
     if isinstance(answer, Choice):
-        codes = np.asarray(truth).reshape(-1)
-        # Of all rows, since picking rows would copy all their probabilities.
-        said = np.asarray(prediction).argmax(axis=1)[usable]
-        strange = usable[codes[usable] == UNKNOWN_CLASS]
-        names = dict.fromkeys(name_truth(int(index)) for index in strange[:NAMED_ROWS])
-        confusion = _confusion(codes[usable], said, answer.classes, len(strange))
-        mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, labels, show, name_truth)
-        return TargetResult(
-            name,
-            answer,
-            len(usable),
-            metrics,
-            rivals,
-            labels,
-            confusion,
-            mistakes=mistakes,
-            unknown=len(strange),
-            unknown_classes=list(names)[:NAMED_CLASSES],
-        )
+        return _examined_choices(result, truth, prediction, usable, show, name_truth)
     if isinstance(answer, Several):
         each = measure_each_label(answer, truth, prediction, seed=seed)
         having = truth[usable, :-1].sum(axis=0).astype(int).tolist()
-        return TargetResult(
-            name,
-            answer,
-            len(usable),
-            metrics,
-            rivals,
-            labels,
+        return replace(
+            result,
             mistakes=[] if show is None else _wrong_labels(answer, truth, prediction, usable, labels, show, name_truth),
             unknown=int((truth[usable, -1] > 0).sum()),
             labels=[LabelResult(*one) for one in zip(labels, having, each, strict=True)],
         )
     amounts, given = (np.asarray(part, dtype=np.float64).reshape(-1, answer.width) for part in (truth, prediction))
     finite = usable[np.isfinite(given[usable]).all(axis=1)]
-    pairs = _pairs(amounts[finite, 0], given[finite, 0], seed) if answer.width == 1 else []
-    mistakes = [] if show is None else _wrong_amounts(amounts, given, finite, show)
-    return TargetResult(name, answer, len(usable), metrics, rivals, pairs=pairs, mistakes=mistakes)
+    return replace(
+        result,
+        pairs=_pairs(amounts[finite, 0], given[finite, 0], seed) if answer.width == 1 else [],
+        mistakes=[] if show is None else _wrong_amounts(amounts, given, finite, show),
+    )
+
+
+def _examined_choices(
+    result: TargetResult,
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    usable: np.ndarray,
+    show: Show | None,
+    name_truth: Callable[[int], str],
+) -> TargetResult:
+    """The result with confusions, mistakes, and what is known of classes that were never learned."""
+    assert isinstance(result.answer, Choice)
+    codes = np.asarray(truth).reshape(-1)
+    # Of all rows, since picking rows would copy all their probabilities.
+    said = np.asarray(prediction).argmax(axis=1)[usable]
+    strange = usable[codes[usable] == UNKNOWN_CLASS]
+    names = dict.fromkeys(name_truth(int(index)) for index in strange[:NAMED_ROWS])
+    mistakes = [] if show is None else _wrong_choices(codes, prediction, usable, said, result.classes, show, name_truth)
+    return replace(
+        result,
+        confusion=_confusion(codes[usable], said, result.answer.classes, len(strange)),
+        mistakes=mistakes,
+        unknown=len(strange),
+        unknown_classes=list(names)[:NAMED_CLASSES],
+    )
 
 
 def _confusion(truth: np.ndarray, said: np.ndarray, classes: int, unknown: int) -> list[list[int]] | None:

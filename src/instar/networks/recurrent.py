@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -125,43 +126,37 @@ def _reordered(steps: Tensor, order: Tensor) -> Tensor:
     return steps.gather(1, order[:, :, None].expand_as(steps))
 
 
-_RECIPE = {"optimizer": "adamw", "rate": 2e-3, "weight_decay": 0.1, "clip": 1.0}
-
-
-@network(
-    "rnn",
-    paper="Elman 1990",
-    idea="a state that each step mixes with what comes next, and that forgets soon",
+_recurrent = partial(
+    network,
     shapes=(Tokens, Grid),
     axes=(1,),
     settings=RecurrentSettings,
-    recipe=_RECIPE,
+    recipe={"optimizer": "adamw", "rate": 2e-3, "weight_decay": 0.1, "clip": 1.0},
+)
+
+
+@_recurrent(
+    "rnn",
+    paper="Elman 1990",
+    idea="a state that each step mixes with what comes next, and that forgets soon",
 )
 def rnn(shape: Tokens | Grid, settings: RecurrentSettings) -> Body:
     return Recurrent("rnn", shape, settings)
 
 
-@network(
+@_recurrent(
     "lstm",
     paper="Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000",
     idea="a state that gates write to, read and erase, so that it is kept over many steps",
-    shapes=(Tokens, Grid),
-    axes=(1,),
-    settings=RecurrentSettings,
-    recipe=_RECIPE,
 )
 def lstm(shape: Tokens | Grid, settings: RecurrentSettings) -> Body:
     return Recurrent("lstm", shape, settings)
 
 
-@network(
+@_recurrent(
     "gru",
     paper="Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk & Bengio 2014",
     idea="an LSTM with fewer gates: what is written replaces what is forgotten",
-    shapes=(Tokens, Grid),
-    axes=(1,),
-    settings=RecurrentSettings,
-    recipe=_RECIPE,
 )
 def gru(shape: Tokens | Grid, settings: RecurrentSettings) -> Body:
     return Recurrent("gru", shape, settings)
