@@ -14,6 +14,7 @@ from instar.batches import Batches, Examples, prepare_inputs
 from instar.fields import kinds
 from instar.seeds import seed_for
 from instar.settings import Settings
+from instar.shapes import Grid
 from instar.store import ColumnPlan, Store, StorePlan
 from standins import STANDINS, MemorySource
 
@@ -162,7 +163,7 @@ def test_in_order_keeps_the_order(examples, monkeypatch):
 def test_flat_rows_hold_everything_in_the_order_asked_for(examples, monkeypatch):
     monkeypatch.setattr(batches, "BLOCK_BYTES", 10_000)
     rows = np.random.default_rng(0).permutation(ROWS)
-    blocks = list(examples.flat(rows))
+    blocks = list(examples.flat(rows, [Grid(3, (6, 5))]))
     assert len(blocks) > 1
     numbers, codes, _ = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     assert numbers.shape == (ROWS, 2 + 6 * 5 * 3) and numbers.dtype == np.float32
@@ -170,6 +171,9 @@ def test_flat_rows_hold_everything_in_the_order_asked_for(examples, monkeypatch)
     batch = examples.take(rows[190:])
     assert (numbers[190:, 2:] == batch.inputs["grid/picture"].flatten(1).numpy()).all()
     assert (codes[190:] == batch.inputs["codes"].numpy()).all()
+    coarse = np.concatenate([numbers for numbers, _, _ in examples.flat(rows, [Grid(3, (3, 5))])])
+    halves = numbers[:, 2:].reshape(ROWS, 3, 3, 2, 5).mean(axis=3).reshape(ROWS, -1)
+    assert coarse.shape == (ROWS, 2 + 45) and np.allclose(coarse[:, 2:], halves, atol=1e-6)
 
 
 def test_seeds_are_the_same_forever_and_apart():

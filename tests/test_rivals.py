@@ -8,7 +8,7 @@ import pytest
 from sklearn import datasets
 
 from instar.errors import UsageError
-from instar.evaluation.rivals import Inputs, rivals
+from instar.evaluation.rivals import Inputs, rival, rivals
 from instar.evaluation.rivals._arrays import file_of, write_inputs
 from instar.evaluation.rivals.encoding import DENSE_COLUMNS, MOST_COLUMNS, Encoder
 from instar.evaluation.rivals.run import RivalExam, RivalTask, affordable_rows, run_rivals
@@ -108,6 +108,20 @@ def test_a_rival_that_fails_is_reported_and_the_others_go_on():
     results = by_name(run_rivals(one_class, time_limit=300, names=["linear", "majority", "tree"]))
     assert "failed" in results["linear"].note and not results["linear"].metrics
     assert results["majority"].metrics["accuracy"].value == results["tree"].metrics["accuracy"].value == 1
+
+
+def test_a_rival_that_cannot_say_whether_it_suits_is_reported_and_the_others_go_on():
+    @rival("undecided", title="undecided", paper="-", idea="-", cost=1, suits=lambda inputs: inputs.height > 1)
+    def undecided(inputs, answer, seed):
+        return []
+
+    try:
+        task = RivalTask(Choice((100, 100)), [exam(np.arange(200.0)[:, None], np.arange(200) % 2)])
+        results = by_name(run_rivals(task, time_limit=300, names=["undecided", "majority"]))
+    finally:
+        del rivals._entries["undecided"]
+    assert "failed (AttributeError" in results["undecided"].note and not results["undecided"].metrics
+    assert results["majority"].metrics
 
 
 def test_stopping_ends_it_and_nothing_is_left(tmp_path):

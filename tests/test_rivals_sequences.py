@@ -13,7 +13,7 @@ from instar.evaluation.rivals import _terms as terms_module
 from instar.evaluation.rivals._arrays import arrays_of, inputs_of, write_inputs
 from instar.evaluation.rivals._series import FEATURES, features
 from instar.evaluation.rivals._terms import Components, Terms
-from instar.evaluation.rivals.base import SEQUENCE_COLUMNS
+from instar.evaluation.rivals.base import SEQUENCE_COLUMNS, coarse
 from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.evaluation.rivals.run import RivalExam, RivalTask, run_rivals
 from instar.fields import kinds
@@ -235,10 +235,37 @@ def test_other_grids_and_numbers_stay_beside_features():
     assert np.allclose(found[:, 8:], features(numbers[:, 8:].reshape(5, 2, 4)))
 
 
+def test_features_go_along_the_last_axis_of_a_grid_that_is_a_course():
+    numbers = np.random.default_rng(1).normal(size=(5, 1 + 2 * 3 * 8)).astype(np.float32)
+    everything = inputs(5, numbers=numbers, grids=(Grid(2, (3, 8), timed=True),))
+    found = Encoder("ordinal", everything, series="features")(everything)
+    assert np.array_equal(found[:, 0], numbers[:, 0])
+    assert np.allclose(found[:, 1:], features(numbers[:, 1:].reshape(5, 6, 8)))
+    assert rivals["features"].suits(everything)
+    assert not rivals["features"].suits(inputs(5, numbers=numbers[:, 1:], grids=(Grid(2, (3, 8)),)))
+    most = rivals["features"].maximum_cells
+    assert affordable(rivals["features"], everything) == most // (1 + 6 * FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (Grid(1, (28, 28)), (28, 28)),
+        (Grid(1, (64, 256), timed=True), (64, 128)),
+        (Grid(1, (256, 256, 200)), (16, 16, 25)),
+        (Grid(3, (96, 96)), (48, 48)),
+        (Grid(2, (65_536,)), (4096,)),
+        (Grid(9_000, (3, 3)), (1, 1)),
+    ],
+)
+def test_rivals_get_large_grids_coarse(given, kept):
+    assert coarse(given) == Grid(given.channels, kept, given.timed)
+
+
 def test_inputs_come_back_from_their_arrays_and_files(tmp_path):
     numbers, tokens = np.ones((30, 1 + 24), np.float32), random_tokens(Tokens(9, 7), 30)
     blocks = [(numbers[part], np.zeros((15, 0), np.int64), tokens[part]) for part in (slice(15), slice(15, 30))]
-    grids, sequences = (Grid(2, (2, 3)), Grid(3, (4,))), (Tokens(9, 4), Tokens(6, 3))
+    grids, sequences = (Grid(2, (2, 3), timed=True), Grid(3, (4,))), (Tokens(9, 4), Tokens(6, 3))
     written = write_inputs(tmp_path, "learned", 30, blocks, (), sequences, grids)
     assert isinstance(written.tokens, np.memmap) and written.tokens.dtype == np.int32
     assert np.array_equal(written.tokens, tokens)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from instar.fields import Arrays, Field, Prepared
 from instar.seeds import seed_for
-from instar.shapes import Vector
+from instar.shapes import Grid, Vector
 
 if TYPE_CHECKING:
     from instar.store import Store
@@ -138,15 +138,19 @@ class Examples:
             for first in range(0, len(batch), size):
                 yield batch[first : first + size]
 
-    def flat(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def flat(self, rows: np.ndarray, grids: Sequence[Grid]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """As rivals take the rows, a block after the other: ``numbers`` (n, W) float32, flattened grids included,
-        ``codes`` (n, C) int64 and ``tokens`` (n, sum of lengths) int32; grids and tokens in the order of the fields."""
+        ``codes`` (n, C) int64 and ``tokens`` (n, sum of lengths) int32; grids and tokens in the order of the fields.
+
+        ``grids``: what the inputs' grids are averaged to, neighboring cells together.
+        """
         for batch in self.in_order(np.asarray(rows, np.int64), self.block_rows):
             inputs, none = batch.inputs, torch.zeros(len(batch), 0)
-            grids = [tensor.flatten(1) for name, tensor in inputs.items() if name.startswith("grid/")]
+            whole = [tensor for name, tensor in inputs.items() if name.startswith("grid/")]
+            cells = [_averaged(tensor, grid).flatten(1) for tensor, grid in zip(whole, grids, strict=True)]
             tokens = [tensor for name, tensor in inputs.items() if name.startswith("tokens/")]
             yield (
-                torch.cat([inputs.get("numbers", none), *grids], 1).numpy(),
+                torch.cat([inputs.get("numbers", none), *cells], 1).numpy(),
                 inputs.get("codes", none.long()).numpy(),
                 torch.cat([none.int(), *tokens], 1).numpy(),
             )
@@ -191,6 +195,16 @@ class Examples:
 
 
 def _places(fields: Sequence[Field]) -> dict[str, dict[str, slice]]:
+def _averaged(grid: Tensor, shape: Grid) -> Tensor:
+    """(n, channels, *extent of ``shape``) of a finer grid."""
+    if grid.shape[2:] == shape.extent:
+        return grid
+    functional = torch.nn.functional
+    pools = (functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d)
+    pool: Callable[[Tensor, tuple[int, ...]], Tensor] = pools[len(shape.extent) - 1]  # type: ignore[assignment]
+    return pool(grid, shape.extent)
+
+
     """Which columns of the joined ``numbers`` and ``codes`` are each Vector field's."""
     places = {}
     total = Vector()

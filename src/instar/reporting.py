@@ -21,7 +21,7 @@ from instar.evaluation.conformal import COVERAGE, held, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import FACTS, Protocol, Report
 from instar.evaluation.rivals._arrays import write_inputs
-from instar.evaluation.rivals.base import Inputs
+from instar.evaluation.rivals.base import Inputs, coarse
 from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affordable_rows, run_rivals
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
@@ -117,13 +117,13 @@ def _flat(view: Examples, rows: np.ndarray, seed: int, folder: Path, name: str) 
     """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are."""
     shapes = [each.shape for each in view.inputs]
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
-    grids = [shape for shape in shapes if isinstance(shape, Grid)]
+    grids = [coarse(shape) for shape in shapes if isinstance(shape, Grid)]
     sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
     cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
     most = affordable_rows(vector.width + len(vector.cardinalities) + cells)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
-    inputs = write_inputs(folder, name, len(rows), view.flat(rows), vector.cardinalities, sequences, grids)
+    inputs = write_inputs(folder, name, len(rows), view.flat(rows, grids), vector.cardinalities, sequences, grids)
     return inputs, rows
 
 

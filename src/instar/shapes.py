@@ -56,11 +56,20 @@ class Vector:
 
 @dataclass(frozen=True)
 class Grid:
-    """Numbers with neighbors along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``."""
+    """Numbers with neighbors along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``.
+
+    ``timed``: whether the last of several axes is a course, such as time; a single axis always is one.
+    """
 
     channels: int
     extent: tuple[int, ...]
 
+    timed: bool = False
+
+    @property
+    def is_course(self) -> bool:
+        """Whether it tells how ``size // extent[-1]`` numbers go on along the last axis."""
+        return self.timed or len(self.extent) == 1
     @property
     def size(self) -> int:
         """How many numbers one example holds."""

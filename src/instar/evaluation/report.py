@@ -38,7 +38,8 @@ class InputColumn:
         elif isinstance(self.shape, Tokens):
             shape = {"vocabulary": self.shape.vocabulary, "length": self.shape.length}
         else:
-            shape = {"channels": self.shape.channels, "extent": list(self.shape.extent)}
+            extent = list(self.shape.extent)
+            shape = {"channels": self.shape.channels, "extent": extent, "timed": self.shape.timed}
         return {"name": self.name, "kind": self.kind, "about": self.about, "shape": shape}
 
     @classmethod
@@ -46,7 +47,7 @@ class InputColumn:
         given = content["shape"]
         shape: Shape
         if "channels" in given:
-            shape = Grid(given["channels"], tuple(given["extent"]))
+            shape = Grid(given["channels"], tuple(given["extent"]), given["timed"])
         elif "vocabulary" in given:
             shape = Tokens(given["vocabulary"], given["length"])
         else:

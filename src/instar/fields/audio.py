@@ -141,7 +141,7 @@ class AudioField(Field):
         self.name, self.mean, self.scale, self.hearing = name, mean, scale, hearing
         self.seconds, self.longest = seconds, longest
         channels, bands = mean.shape
-        self.shape: Grid = Grid(channels, (bands, frames))
+        self.shape: Grid = Grid(channels, (bands, frames), timed=True)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch

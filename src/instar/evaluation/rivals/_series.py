@@ -1,6 +1,8 @@
-"""What a series is like, in a few numbers (the idea: Christ, Braun, Neuffer & Kempa-Liehr 2018, tsfresh)."""
+"""What a course is like, in a few numbers (the idea: Christ, Braun, Neuffer & Kempa-Liehr 2018, tsfresh)."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -8,15 +10,16 @@ import numpy as np
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 # Lowest frequencies, from one wave in the whole series on.
 FREQUENCIES = 8
-# Numbers that stand for a channel of a series.
+# Numbers that stand for each number that goes along a course.
 FEATURES = len(QUANTILES) + FREQUENCIES + 6
 # Cells that are looked at together, for memory.
 BLOCK_CELLS = 2**21
 
 
-def features(series: np.ndarray) -> np.ndarray:
-    """(n, channels * FEATURES) float32 of series (n, channels, steps)."""
-    rows, channels, steps = series.shape
+def features(courses: np.ndarray) -> np.ndarray:
+    """(n, channels * cells * FEATURES) float32 of courses (n, channels, *cells, steps), such as series."""
+    rows, channels, steps = len(courses), math.prod(courses.shape[1:-1]), courses.shape[-1]
+    series = courses.reshape(rows, channels, steps)
     size = max(1, BLOCK_CELLS // max(1, channels * steps))
     described = np.zeros((rows, channels * FEATURES), np.float32)
     for start in range(0, rows, size):

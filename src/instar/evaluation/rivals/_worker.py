@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from instar.evaluation.rivals._arrays import inputs_of, read_array
-from instar.evaluation.rivals.base import Inputs, Rival, rivals
+from instar.evaluation.rivals.base import Inputs, Rival, failed, rivals
 from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.shapes import Amounts, Answer, Several, answer_from_json
 
@@ -46,15 +46,11 @@ def work(folder: Path) -> None:
         except MemoryError:
             result["failure"] = "there was not enough memory"
         except Exception as failure:
-            result["failure"] = f"it failed ({type(failure).__name__}: {_first_line(failure)})"
+            result["failure"] = failed(failure)
         result["seconds"] = time.monotonic() - began
         part = folder / f"{name}.part"
         part.write_text(json.dumps(result), encoding="utf-8")
         part.replace(folder / f"{name}.json")
-
-
-def _first_line(failure: Exception) -> str:
-    return next(iter(str(failure).strip().splitlines()), "no reason given")[:200]
 
 
 def _read_exam(files: Mapping[str, str]) -> tuple[Inputs, np.ndarray, np.ndarray, Inputs]:

@@ -9,6 +9,7 @@ The function runs in a process of its own, where scikit-learn is there and torch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -21,6 +22,8 @@ from instar.shapes import Amounts, Answer, Choice, Grid, Several, Tokens
 
 # Columns that stand for a sequence of symbols where an estimator takes no sparse matrix.
 SEQUENCE_COLUMNS = 64
+# Numbers of a grid that rivals get at most, its neighboring cells averaged: of more they could learn from few rows.
+GRID_CELLS = 2**13
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Inputs:
     numbers: (n, width) float32, already scaled by their fields: those of all vectors, then each grid, flattened.
     codes: (n, codes) integers; column i lies in ``range(cardinalities[i])``.
     tokens: (n, sum of lengths) int32: the ``sequences`` beside each other, each 0 after a row's end; none by default.
-    grids: what the last columns of ``numbers`` are.
+    grids: what the last columns of ``numbers`` are, each `coarse`.
     """
 
     numbers: np.ndarray
@@ -70,6 +73,21 @@ def _side_by_side(shapes: Sequence[Any], widths: Sequence[int]) -> Iterator[tupl
     return zip(shapes, (slice(*ends) for ends in pairwise(accumulate(widths, initial=0))), strict=True)
 
 
+def coarse(grid: Grid) -> Grid:
+    """The grid with at most `GRID_CELLS` numbers, or one for each channel: its longest axes halved, again and again."""
+    extent = list(grid.extent)
+    while grid.channels * math.prod(extent) > GRID_CELLS and max(extent) > 1:
+        longest = extent.index(max(extent))
+        extent[longest] = -(-extent[longest] // 2)
+    return replace(grid, extent=tuple(extent))
+
+
+def failed(failure: Exception) -> str:
+    """Why a rival has no score, from what it raised."""
+    first = next(iter(str(failure).strip().splitlines()), "no reason given")
+    return f"it failed ({type(failure).__name__}: {first[:200]})"
+
+
 Build = Callable[[Inputs, Answer, int], Sequence[Any]]
 
 
@@ -84,7 +102,8 @@ class Rival:
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
         dense columns that tell most of these counts) or None (it does not look at sequences).
-    series: ``flat`` (each step of a grid of one axis is a column) or ``features`` (its mean, spread, spectrum, ...).
+    series: ``flat`` (each cell of a grid that is a course is a column) or ``features`` (mean, spread, spectrum, ... of
+        each of its numbers along the course).
     suits: whether it is meant for such inputs; where not it is neither run nor mentioned.
     maximum_rows: how many rows it learns from at most, for its cost; ``maximum_examined``: is examined on at most.
     maximum_cells: how many numbers (rows times columns) it learns from at most; ``maximum_terms``: how many groups of

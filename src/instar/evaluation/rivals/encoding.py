@@ -19,7 +19,7 @@ def affordable(rival: Rival, inputs: Inputs) -> int:
     """How many rows of such inputs a rival can take at most, for its memory and time."""
     width = inputs.width
     if rival.series == "features":
-        width += sum(grid.channels * FEATURES - grid.size for grid in inputs.grids if len(grid.extent) == 1)
+        width += sum(grid.size // grid.extent[-1] * FEATURES - grid.size for grid in inputs.grids if grid.is_course)
     rows = rival.maximum_cells // max(width, 1)
     if rival.sequences is not None:
         groups = sum(groups_of_a_row(shape, tokens) for shape, tokens in inputs.each_sequence())
@@ -79,8 +79,7 @@ class Encoder:
             return np.nan_to_num(inputs.numbers.astype(np.float32, copy=False))
         vectors = inputs.numbers[:, : inputs.numbers.shape[1] - sum(grid.size for grid in inputs.grids)]
         grids = (
-            features(grid) if len(shape.extent) == 1 else grid.reshape(len(grid), -1)
-            for shape, grid in inputs.each_grid()
+            features(grid) if shape.is_course else grid.reshape(len(grid), -1) for shape, grid in inputs.each_grid()
         )
         return np.nan_to_num(np.hstack([vectors, *grids]).astype(np.float32, copy=False))
 

@@ -1,4 +1,4 @@
-"""What a series is like, in a few numbers, and trees that ask about them."""
+"""What series are like, in a few numbers, and trees that ask about them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from instar.evaluation.rivals.trees import SHARED_ROWS
 from instar.shapes import Amounts, Answer
 
 
-def has_series(inputs: Inputs) -> bool:
-    return any(len(grid.extent) == 1 for grid in inputs.grids)
+def has_courses(inputs: Inputs) -> bool:
+    return any(grid.is_course for grid in inputs.grids)
 
 
 @rival(
     "features",
     title="forest on simple features",
     paper="Christ, Braun, Neuffer & Kempa-Liehr 2018 (tsfresh); Breiman 2001",
-    idea="Averages 200 trees that ask about each series' mean, spread, slope, quantiles and lowest frequencies.",
+    idea="Averages 200 trees that ask about each number's mean, spread, slope, quantiles and lowest waves over time.",
     encoding="ordinal",
     series="features",
-    suits=has_series,
+    suits=has_courses,
     maximum_rows=20_000,
     maximum_cells=2**23,
     cost=4,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from instar.evaluation.rivals._arrays import arrays_of, file_of
-from instar.evaluation.rivals.base import Inputs, Rival, rivals
+from instar.evaluation.rivals.base import Inputs, Rival, failed, rivals
 from instar.files import writing
 from instar.metrics import Score, measure
 from instar.shapes import Answer, Choice, Several, answer_as_json
@@ -114,19 +114,29 @@ def run_rivals(
         that cannot be written.
     """
     chosen = [rivals[name] for name in (rivals if names is None else names)]
-    suited = [each for each in chosen if isinstance(task.answer, each.answers) and _suits(each, task.exams)]
-    blind = [each for each in suited if _is_blind(each, task.exams)]
-    chosen = sorted((each for each in suited if each not in blind), key=lambda each: each.cost)
+    chosen, absent = _sorted_out([each for each in chosen if isinstance(task.answer, each.answers)], task.exams)
     place = folder or Path(tempfile.gettempdir())
     with writing(place), tempfile.TemporaryDirectory(prefix=".rivals-", dir=folder) as temporary:
         match = _Match(Path(temporary), task.answer, task.exams, seed)
         match.write()
         results = match.play(chosen, time_limit, should_stop)
-    return results + [_absent(each, "it takes no sequences of symbols, and there is nothing else") for each in blind]
+    return results + absent
 
 
-def _suits(one: Rival, exams: Sequence[RivalExam]) -> bool:
-    return all(one.suits(exam.training) for exam in exams)
+def _sorted_out(chosen: Sequence[Rival], exams: Sequence[RivalExam]) -> tuple[list[Rival], list[RivalResult]]:
+    """The rivals that can compete, cheap ones first, and why others cannot; who is not meant for it is left out."""
+    able, absent = [], []
+    for each in chosen:
+        try:
+            suits = all(each.suits(exam.training) for exam in exams)
+        except Exception as failure:
+            absent.append(_absent(each, failed(failure)))
+            continue
+        if suits and _is_blind(each, exams):
+            absent.append(_absent(each, "it takes no sequences of symbols, and there is nothing else"))
+        elif suits:
+            able.append(each)
+    return sorted(able, key=lambda each: each.cost), absent
 
 
 def _is_blind(one: Rival, exams: Sequence[RivalExam]) -> bool:
