@@ -194,7 +194,6 @@ class Examples:
         return max(1, BLOCK_BYTES // self.row_bytes)
 
 
-def _places(fields: Sequence[Field]) -> dict[str, dict[str, slice]]:
 def _averaged(grid: Tensor, shape: Grid) -> Tensor:
     """(n, channels, *extent of ``shape``) of a finer grid."""
     if grid.shape[2:] == shape.extent:
@@ -205,6 +204,7 @@ def _averaged(grid: Tensor, shape: Grid) -> Tensor:
     return pool(grid, shape.extent)
 
 
+def _places(fields: Sequence[Field]) -> dict[str, dict[str, slice]]:
     """Which columns of the joined ``numbers`` and ``codes`` are each Vector field's."""
     places = {}
     total = Vector()

@@ -63,13 +63,13 @@ class Grid:
 
     channels: int
     extent: tuple[int, ...]
-
     timed: bool = False
 
     @property
     def is_course(self) -> bool:
         """Whether it tells how ``size // extent[-1]`` numbers go on along the last axis."""
         return self.timed or len(self.extent) == 1
+
     @property
     def size(self) -> int:
         """How many numbers one example holds."""
