@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from instar.evaluation.conformal import KEPT, half_width, held, shortfall, sorted_residuals
+from instar.conformal import KEPT, half_width, held, shortfall, sorted_residuals
 
 
 @pytest.mark.parametrize("rows", [50, 999, 30_000])

@@ -74,10 +74,10 @@ def test_rows_of_a_class_that_only_the_exam_has_count_as_wrong(tmp_path: Path) -
     )
     (result,) = report.targets
     assert known.classes == ("down", "up"), "what only the exam knows is learned by nobody"
-    assert result.unknown == 15 and result.examined == 60
-    assert np.array(result.confusion).shape == (3, 2) and sum(result.confusion[2]) == 15
+    assert result.details.unknown == 15 and result.examined == 60
+    assert np.array(result.details.confusion).shape == (3, 2) and sum(result.details.confusion[2]) == 15
     assert result.metrics["accuracy"].value <= 45 / 60
-    assert {each.truth for each in result.mistakes} >= {"sideways"}
+    assert {each.truth for each in result.details.mistakes} >= {"sideways"}
     scored = [each for each in result.rivals if each.metrics]
     assert len(scored) > 3
     assert all(each.metrics["accuracy"].value <= 45 / 60 for each in scored), "rivals are not let off either"
@@ -85,7 +85,7 @@ def test_rows_of_a_class_that_only_the_exam_has_count_as_wrong(tmp_path: Path) -
     assert sentence in report.summary()
 
     again = known.evaluate(source.with_columns(answer=pl.Series(late.tolist())).drop("part"))
-    assert again.metrics["accuracy"].rows == 300 and again.targets[0].unknown == 15
+    assert again.metrics["accuracy"].rows == 300 and again.targets[0].details.unknown == 15
 
 
 def test_amounts_are_examined_by_the_values_in_the_table(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_every_fold_answers_all_classes_though_its_rows_lack_one(common: list[st
     model, report = learn(source, {**QUICK, "target": "answer", "group": "who", "out": str(tmp_path / "run")})
     (result,) = report.targets
     assert model.classes == (*common, "x"), "in the type of all labels, also where a fold sees whole numbers alone"
-    assert result.examined == 100 and result.unknown == 0
-    assert np.array(result.confusion).sum(axis=1)[-1] == 20 and result.confusion[-1][-1] == 0
+    assert result.examined == 100 and result.details.unknown == 0
+    assert np.array(result.details.confusion).sum(axis=1)[-1] == 20 and result.details.confusion[-1][-1] == 0
     assert result.metrics["log_loss"].value < 36, "no class is held for impossible"
 
 

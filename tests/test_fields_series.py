@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import instar
+from instar.answers import Details, Mistake
 from instar.errors import ColumnError
 from instar.evaluation.panels import mistakes_panel
-from instar.evaluation.results import Mistake, TargetResult
+from instar.evaluation.results import TargetResult
 from instar.fields import Arrays, kinds
 from instar.fields._series import parse
 from instar.fields._steps import averaged, interpolated
@@ -326,10 +327,10 @@ def test_a_series_is_shown_as_curves_with_words_for_who_cannot_see_them():
 
 def test_the_report_draws_the_series_that_were_mistaken():
     mistake = Mistake("line 3", {"signal": Curves(((1.0, NAN, 2.0, 3.0), (0.0,) * 4), "<b>")}, "a", "b", 0.9)
-    page = mistakes_panel(TargetResult("answer", Choice((1, 1)), 20, {}, mistakes=[mistake]))
+    page = mistakes_panel(TargetResult("answer", Choice((1, 1)), 20, {}, details=Details([mistake])))
     assert page.count("<polyline") == 3 and "<b>" not in page.split("<figcaption>")[0]
     nothing = Mistake("line 4", {"signal": Curves(((NAN,),), "")}, "a", "b", 0.9)
-    assert "<figure" in mistakes_panel(TargetResult("answer", Choice((1, 1)), 20, {}, mistakes=[nothing]))
+    assert "<figure" in mistakes_panel(TargetResult("answer", Choice((1, 1)), 20, {}, details=Details([nothing])))
 
 
 @pytest.mark.parametrize(

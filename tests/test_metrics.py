@@ -4,13 +4,17 @@ import json
 import tracemalloc
 
 import numpy as np
+import polars as pl
 import pytest
 import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instar.answers import Exhibit, measure, type_of
+from instar.answers.several import measure_each_label
 from instar.evaluation.results import examine
-from instar.metrics import METRICS, better, confidence, main_metric, measure, measure_each_label, wilson
+from instar.fields import kinds
+from instar.metrics import METRICS, better, wilson
 from instar.shapes import Amounts, Choice, Several
 
 
@@ -84,7 +88,7 @@ def test_labels_are_measured_as_scikit_learn_does(seed, rows, labels, digits):
         areas = [reference.average_precision_score(has[:, label], p[:, label]) for label in mixed]
         expected["mean_average_precision"] = np.mean(areas)
     assert scores == pytest.approx(expected, rel=1e-9)
-    for label, alone in enumerate(measure_each_label(answer, truth, p, resamples=20)):
+    for label, alone in enumerate(measure_each_label(Exhibit(answer, truth, p, np.arange(len(p))), resamples=20)):
         assert ("average_precision" in alone) == (label in mixed)
         if label in mixed:
             area = reference.average_precision_score(has[:, label], p[:, label])
@@ -108,7 +112,7 @@ def test_the_interval_of_labels_is_that_of_resampled_rows():
         assert scores[name].low == pytest.approx(low, abs=0.15 * (high - low))
         assert scores[name].high == pytest.approx(high, abs=0.15 * (high - low))
     assert all(score.low <= score.value <= score.high for score in scores.values())
-    assert next(iter(scores)) == main_metric(answer) == "macro_f1"
+    assert next(iter(scores)) == type_of(answer).main_metric == "macro_f1"
 
 
 def test_labels_that_were_never_learned_count_as_missed():
@@ -133,22 +137,35 @@ def test_rows_without_known_labels_or_an_answer_are_left_out():
     holed, unread = truth.copy(), p.copy()
     holed[:30], unread[30:40] = np.nan, np.nan
     assert measure(answer, holed, unread) == measure(answer, truth[40:], p[40:])
-    assert measure(answer, truth[:19], p[:19]) == {} and measure_each_label(answer, truth[:19], p[:19]) == [{}] * 3
+    assert measure(answer, truth[:19], p[:19]) == {}
+    assert measure_each_label(Exhibit(answer, truth, p, np.arange(19))) == [{}] * 3
 
 
 def test_many_labels_are_measured_in_blocks(monkeypatch):
     answer, truth, p = several(np.random.default_rng(3), 60, 150)
     whole = measure(answer, truth, p, resamples=50)
     assert "mean_average_precision" not in whole
-    monkeypatch.setattr("instar.label_metrics._BLOCK_LABELS", 7)
+    monkeypatch.setattr("instar.answers._labels._BLOCK_LABELS", 7)
     assert {name: score.to_json() for name, score in measure(answer, truth, p, resamples=50).items()} == {
         name: pytest.approx(score.to_json()) for name, score in whole.items()
     }
 
 
-def test_a_confidence_is_that_of_the_answer_or_of_the_label_most_in_doubt():
-    assert confidence(Choice((1, 1)), np.array([[0.3, 0.7]])).tolist() == [0.7]
-    assert confidence(Several((1, 1), 2), np.array([[0.9, 0.4], [1.0, 0.05]])) == pytest.approx([0.6, 0.95])
+@pytest.mark.parametrize(
+    ("kind", "cells", "given", "confidence"),
+    [
+        ("category", ["no", "yes"], [[0.3, 0.7]], [0.7]),
+        ("labels", ["red;round", "red", "round"], [[0.9, 0.4], [1.0, 0.05]], [0.6, 0.95]),
+    ],
+)
+def test_a_confidence_is_that_of_the_answer_or_of_the_label_most_in_doubt(kind, cells, given, confidence):
+    kind, cells = kinds[kind], pl.Series(cells)
+    plan = kind.survey(cells, kind.settings())
+    field = kind.fit("answer", [kind.read(cells, plan)], plan, kind.settings(), target=True)
+    columns = type_of(field.answer).columns(
+        field, np.array(given), residuals=np.empty(0), coverage=0.9, probabilities=False
+    )
+    assert columns["confidence"] == pytest.approx(confidence)
 
 
 @settings(max_examples=30, deadline=None)
@@ -230,7 +247,7 @@ def test_every_interval_holds_its_value_and_repeats():
     scores = measure(answer, truth, p, seed=5)
     assert scores == measure(answer, truth, p, seed=5) != measure(answer, truth, p, seed=6)
     assert all(score.low <= score.value <= score.high for score in scores.values())
-    assert next(iter(scores)) == main_metric(answer)
+    assert next(iter(scores)) == type_of(answer).main_metric
     json.dumps({name: score.to_json() for name, score in scores.items()}, allow_nan=False)
     assert dict(scores["accuracy"]) == scores["accuracy"].to_json()
 

@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from instar.answers import measure
 from instar.evaluation.plots import Line, line_plot, scatter_plot, ticks
 from instar.evaluation.report import InputColumn, Report
 from instar.evaluation.results import examine
 from instar.evaluation.rivals.run import RivalResult
 from instar.evaluation.settings import EvaluationSettings
 from instar.evaluation.verdict import verdict
-from instar.metrics import Score, measure
+from instar.metrics import Score
 from instar.settings import Duration
 from instar.shapes import Amounts, Choice, Grid, Picture, Several, Text, Vector
 
@@ -114,14 +115,14 @@ def test_labels_are_shown_one_by_one_and_mistakes_with_all_of_theirs():
     result = several(
         show=lambda row: (f"line {row}", {"size": Text(str(row))}), strange=7, name_truth=lambda row: "new"
     )
-    assert [each.name for each in result.labels] == ["small", "round", "rare"]
-    assert [each.rows for each in result.labels] == list(result.answer.counts)
-    assert result.unknown == 7
+    assert [each.name for each in result.details.labels] == ["small", "round", "rare"]
+    assert [each.rows for each in result.details.labels] == list(result.answer.counts)
+    assert result.details.unknown == 7
     assert "7 examined rows have labels of 'tags' that are not learned; they count as missed." in verdict(result)
-    assert len(result.mistakes) == 12
+    assert len(result.details.mistakes) == 12
     strange = several(show=lambda row: (f"line {row}", {}), strange=300, name_truth=lambda row: "new")
-    assert {each.truth for each in strange.mistakes} == {"new"}
-    known = several(show=lambda row: (f"line {row}", {})).mistakes
+    assert {each.truth for each in strange.details.mistakes} == {"new"}
+    known = several(show=lambda row: (f"line {row}", {})).details.mistakes
     assert all(each.truth != each.answer and each.confidence == pytest.approx(0.8) for each in known)
     assert any(", " in each.truth for each in known) and any(each.truth == "no label" for each in known)
     full = report(result, several(names=[f"label {place}" for place in range(130)]))
@@ -131,7 +132,7 @@ def test_labels_are_shown_one_by_one_and_mistakes_with_all_of_theirs():
     assert "F1 by label" in "\n".join(full.summary())
     assert any("Little is known about the label rare of tags" in line for line in page.split("<li>"))
     again = Report.from_json(json.loads(json.dumps(full.to_json(), allow_nan=False)))
-    assert again.summary() == full.summary() and again.targets[0].labels == result.labels
+    assert again.summary() == full.summary() and again.targets[0].details.labels == result.details.labels
     assert again.targets[0].answer == result.answer
 
 
@@ -261,9 +262,11 @@ def test_the_card_names_the_task_where_there_is_one(inputs, target, tag):
 
 def test_the_worst_mistakes_come_first():
     result = amounts(show=lambda row: (f"line {row}", {}))
-    errors = [abs(float(one.truth.replace(",", "")) - float(one.answer.replace(",", ""))) for one in result.mistakes]
+    errors = [
+        abs(float(one.truth.replace(",", "")) - float(one.answer.replace(",", ""))) for one in result.details.mistakes
+    ]
     assert errors == sorted(errors, reverse=True) and len(errors) == 12
-    wrong = choices(0.99, show=lambda row: (f"line {row}", {})).mistakes
+    wrong = choices(0.99, show=lambda row: (f"line {row}", {})).details.mistakes
     assert len(wrong) == 5 and all(one.truth != one.answer and one.confidence == 0.8 for one in wrong)
 
 
@@ -281,10 +284,13 @@ def test_rows_of_a_class_that_was_never_learned_stand_in_a_row_of_their_own():
         show=lambda row: (f"line {row}", shown),
         name_truth=lambda row: f"perhaps {row}",
     )
-    assert result.examined == 60 and result.unknown == 5
-    assert result.confusion == [[27, 0], [0, 28], [3, 2]]
+    assert result.examined == 60 and result.details.unknown == 5
+    assert result.details.confusion == [[27, 0], [0, 28], [3, 2]]
     assert result.metrics["accuracy"].value == 55 / 60
-    assert [(each.truth, each.answer) for each in result.mistakes[:2]] == [("perhaps 0", "no"), ("perhaps 1", "yes")]
+    assert [(each.truth, each.answer) for each in result.details.mistakes[:2]] == [
+        ("perhaps 0", "no"),
+        ("perhaps 1", "yes"),
+    ]
     sentence = (
         "5 examined rows have a class of 'bought' that no training row has ('perhaps 0', 'perhaps 1', 'perhaps 2')"
     )
@@ -300,7 +306,7 @@ def test_rows_of_a_class_that_was_never_learned_stand_in_a_row_of_their_own():
 @pytest.mark.parametrize("classes", [2, 12, 30, 60, 150])
 def test_any_number_of_classes_makes_a_page(classes):
     result = choices(classes=tuple(f"class {code}" for code in range(classes)))
-    assert (result.confusion is None) == (classes > 100)
+    assert (result.details.confusion is None) == (classes > 100)
     Page(report(result).html())
 
 

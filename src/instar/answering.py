@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from instar.answers import type_of
 from instar.batches import Examples
 from instar.fields import Field
-from instar.shapes import Amounts, Choice, Grid, Tokens
+from instar.shapes import Grid, Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def answers(
     import torch
 
     # What stands for no rows at all, so that there is always something to join.
-    collected = {each.name: [in_own_units(each, np.empty((0, width(each)), np.float32))] for each in targets}
+    collected = {each.name: [_in_own_units(each, np.empty((0, _width(each)), np.float32))] for each in targets}
     device = next(iter(network.parameters())).device
     training = network.training
     network.eval()
@@ -46,7 +47,7 @@ def answers(
         for inputs in batches:
             given = network.answer({name: tensor.to(device) for name, tensor in inputs.items()})
             for each in targets:
-                collected[each.name].append(in_own_units(each, given[each.name].cpu().numpy()))
+                collected[each.name].append(_in_own_units(each, given[each.name].cpu().numpy()))
     network.train(training)
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
@@ -62,16 +63,9 @@ def truths_for(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
     return {each.name: each.truth(examples.store.column(each.name).arrays(rows)) for each in examples.targets}
 
 
-def in_own_units(target: Field, values: np.ndarray) -> np.ndarray:
-    """Amounts (n, width) as their field decodes them; probabilities as they are."""
-    if not isinstance(target.answer, Amounts):
-        return values
-    return np.asarray(target.decode(values), np.float64).reshape(len(values), target.answer.width)
+def _in_own_units(target: Field, given: np.ndarray) -> np.ndarray:
+    return type_of(target.answer).in_own_units(target, given)
 
 
-def width(target: Field) -> int:
-    """How many numbers an answer has."""
-    assert target.answer is not None
-    if isinstance(target.answer, Amounts):
-        return target.answer.width
-    return target.answer.classes if isinstance(target.answer, Choice) else target.answer.labels
+def _width(target: Field) -> int:
+    return type_of(target.answer).width(target.answer)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from instar.columns import Fitted
+from instar.conformal import sorted_residuals
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
-from instar.evaluation.conformal import sorted_residuals
 from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts

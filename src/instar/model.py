@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from instar.answering import answers, answers_for, rows_at_a_time, truths_for
+from instar.answers import type_of
 from instar.batches import Examples, prepare_inputs
+from instar.conformal import COVERAGE
 from instar.declaration import Content, read_content
 from instar.division import usable_rows
 from instar.errors import ColumnError, ContentError, FolderError, UsageError
-from instar.evaluation.conformal import COVERAGE, half_width, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
-from instar.metrics import confidence
-from instar.shapes import Amounts, Choice, Several
+from instar.shapes import Amounts
 from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
@@ -232,26 +232,14 @@ class Model:
         for target in self.targets:
             prefix = f"{target.name}_" if len(self.targets) > 1 else ""
             answer = predictions.answers[target.name]
-            known = ~np.isnan(answer).any(axis=1)
-            values = target.decode(np.where(known[:, None], answer, 0))
-            if isinstance(target.answer, Choice | Several):
-                columns[f"{prefix}prediction"] = [v if k else None for v, k in zip(values, known, strict=True)]
-                columns[f"{prefix}confidence"] = confidence(target.answer, answer)
-                if probabilities:
-                    columns |= {
-                        f"{prefix}probability_{label}": answer[:, code]
-                        for code, label in enumerate(target.classes or ())
-                    }
-                continue
-            short = shortfall(self.residuals[target.name], coverage)
-            if short is not None:
-                logger.warning("%s: %s", target.name, short)
-            width = np.broadcast_to(half_width(self.residuals[target.name], coverage), answer.shape[1:])
-            for index in range(answer.shape[1]):
-                suffix = f"_{index}" if answer.shape[1] > 1 else ""
-                columns[f"{prefix}prediction{suffix}"] = answer[:, index]
-                columns[f"{prefix}low{suffix}"] = answer[:, index] - width[index]
-                columns[f"{prefix}high{suffix}"] = answer[:, index] + width[index]
+            made = type_of(target.answer).columns(
+                target,
+                answer,
+                residuals=self.residuals.get(target.name, np.empty(0)),
+                coverage=coverage,
+                probabilities=probabilities,
+            )
+            columns |= {f"{prefix}{name}": values for name, values in made.items()}
         return columns
 
     def save(self, folder: str | Path) -> Path:

@@ -15,9 +15,9 @@ import polars as pl
 
 from instar.batches import Examples
 from instar.configuration import Configuration
+from instar.conformal import COVERAGE, held, shortfall
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
-from instar.evaluation.conformal import COVERAGE, held, shortfall
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import FACTS, Protocol, Report
 from instar.evaluation.rivals._arrays import write_inputs

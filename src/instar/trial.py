@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from instar.answering import answers_for, rows_at_a_time, truths_for
+from instar.answers import type_of
 from instar.batches import Batches, Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.fields import Field
 from instar.seeds import seed_for
-from instar.shapes import Choice
 
 if TYPE_CHECKING:
     from instar.networks.assemble import Network, Plan
@@ -115,5 +115,5 @@ def _answered(examples: Examples, rows: np.ndarray) -> np.ndarray | None:
     known = np.zeros(len(rows), bool)
     for name, truth in truths_for(examples, rows).items():
         target = next(each for each in examples.targets if each.name == name)
-        known |= truth >= 0 if isinstance(target.answer, Choice) else np.isfinite(truth).all(axis=1)
+        known |= type_of(target.answer).learnable(truth)
     return rows[known] if known.any() else None

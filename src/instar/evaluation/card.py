@@ -6,11 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from instar.answers import type_of
 from instar.evaluation.claims import claims
 from instar.evaluation.verdict import written, written_interval
 from instar.fields import kinds
 from instar.metrics import METRICS
-from instar.shapes import Amounts, Answer, Choice, Several, Vector
+from instar.shapes import Vector
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -38,11 +39,12 @@ def pipeline_tag(report: Report) -> str | None:
     shapes = [each.shape for each in report.inputs]
     if not shapes or len(report.targets) != 1:
         return None
-    choice = isinstance(report.targets[0].answer, Choice | Several)
+    task = type_of(report.targets[0].answer).task
     if all(isinstance(shape, Vector) for shape in shapes):
-        return "tabular-classification" if choice else "tabular-regression"
+        return f"tabular-{task}"
     modalities = {kinds[each.kind].modality for each in report.inputs}
-    return f"{modalities.pop()}-classification" if choice and len(modalities) == 1 and None not in modalities else None
+    known = task == "classification" and len(modalities) == 1 and None not in modalities
+    return f"{modalities.pop()}-{task}" if known else None
 
 
 def _front_matter(report: Report) -> str:
@@ -62,7 +64,7 @@ def _front_matter(report: Report) -> str:
 
 def _model_index(report: Report, result: TargetResult, tag: str | None) -> dict[str, Any]:
     return {
-        "task": {"type": tag or _task(result.answer), "name": result.name},
+        "task": {"type": tag or type_of(result.answer).task, "name": result.name},
         "dataset": {
             "name": report.title,
             "type": re.sub(r"[^a-z0-9]+", "-", report.title.lower()).strip("-") or "data",
@@ -71,10 +73,6 @@ def _model_index(report: Report, result: TargetResult, tag: str | None) -> dict[
             {"type": name, "name": METRICS[name].title, "value": score.value} for name, score in result.metrics.items()
         ],
     }
-
-
-def _task(answer: Answer) -> str:
-    return "regression" if isinstance(answer, Amounts) else "classification"
 
 
 def _paragraph(report: Report) -> str:

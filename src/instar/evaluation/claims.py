@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from instar.answers import type_of
 from instar.metrics import LEAST_ROWS
-from instar.shapes import Amounts, Choice, Several
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -23,17 +23,7 @@ def claims(report: Report) -> list[str]:
             "another time, place or device than these."
         )
     sentences += [sentence for result in report.targets for sentence in _about_classes(result)]
-    answers = [result.answer for result in report.targets]
-    if any(isinstance(answer, Choice | Several) for answer in answers):
-        sentences.append(
-            "A confidence is the network's own probability and has not been calibrated; compare confidences with each "
-            "other rather than take them at their word."
-        )
-    if any(isinstance(answer, Amounts) for answer in answers):
-        sentences.append(
-            "The range from low to high holds the truth as often as asked on average over all rows, not for each sort "
-            "of row."
-        )
+    sentences += dict.fromkeys(type_of(result.answer).claim for result in report.targets)
     sentences.append("An input unlike anything in the training is still answered; nothing warns of it.")
     return sentences
 
@@ -58,10 +48,14 @@ def _about_classes(result: TargetResult) -> list[str]:
     if not result.metrics:
         return []
     # The row of classes that were never learned comes last, and has no name here.
-    rows = [sum(row) for row in result.confusion or ()] or [each.rows for each in result.labels]
+    rows = [sum(row) for row in result.details.confusion or ()] or [each.rows for each in result.details.labels]
     few = [label for label, count in zip(result.classes, rows, strict=False) if count < LEAST_ROWS]
     if not few:
         return []
     named = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
-    noun = ("label" if result.labels else "class") if len(few) == 1 else ("labels" if result.labels else "classes")
+    noun = (
+        ("label" if result.details.labels else "class")
+        if len(few) == 1
+        else ("labels" if result.details.labels else "classes")
+    )
     return [f"Little is known about the {noun} {named} of {result.name}: fewer than {LEAST_ROWS} rows were examined."]

@@ -6,8 +6,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from instar.answers import LabelResult, Mistake
 from instar.evaluation.plots import curves_plot, scatter_plot
-from instar.evaluation.results import LabelResult, Mistake, TargetResult
+from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import capital, rows_note, written, written_interval
 from instar.metrics import METRICS, Score
 from instar.shapes import Curves, Picture, View
@@ -88,7 +89,7 @@ def metrics_table(result: TargetResult) -> str:
 
 def confusion_panel(result: TargetResult) -> str:
     """The confusion matrix of few classes; of many, the pairs that are confused most."""
-    matrix = result.confusion
+    matrix = result.details.confusion
     if matrix is None or not result.examined:
         return ""
     if len(matrix) > _SHOWN_CLASSES:
@@ -136,7 +137,7 @@ def labels_panel(result: TargetResult) -> str:
     """The scores of each label by itself, those that most rows have first; empty where there are none."""
     if not result.metrics:
         return ""
-    ordered = sorted(result.labels, key=lambda each: -each.rows)
+    ordered = sorted(result.details.labels, key=lambda each: -each.rows)
     rows = "".join(
         f'<tr><td>{escape(each.name)}</td><td class="figure">{each.rows:,}</td>'
         + "".join(f'<td class="figure">{_label_score(each, name)}</td>' for name in _LABEL_SCORES)
@@ -158,25 +159,25 @@ def _label_score(label: LabelResult, name: str) -> str:
 
 
 def scatter_panel(result: TargetResult) -> str:
-    plot = scatter_plot(result.pairs, x="truth", y="answer", title=f"Answers against truths of {result.name}")
+    plot = scatter_plot(result.details.pairs, x="truth", y="answer", title=f"Answers against truths of {result.name}")
     if not plot:
         return ""
-    note = f"{len(result.pairs):,} examined rows; on the line, answer and truth agree."
+    note = f"{len(result.details.pairs):,} examined rows; on the line, answer and truth agree."
     return f'<p class="note">{note}</p><div class="figures"><figure>{plot}</figure></div>'
 
 
 def mistakes_panel(result: TargetResult) -> str:
     """A gallery where there are pictures or curves, a table otherwise."""
-    if not result.mistakes:
+    if not result.details.mistakes:
         return ""
-    if any(isinstance(view, Picture | Curves) for each in result.mistakes for view in each.inputs.values()):
-        return f'<div class="gallery">{"".join(_card(each) for each in result.mistakes)}</div>'
-    names = list(result.mistakes[0].inputs)
+    if any(isinstance(view, Picture | Curves) for each in result.details.mistakes for view in each.inputs.values()):
+        return f'<div class="gallery">{"".join(_card(each) for each in result.details.mistakes)}</div>'
+    names = list(result.details.mistakes[0].inputs)
     shown = names[:_SHOWN_INPUTS]
-    certain = any(each.confidence is not None for each in result.mistakes)
+    certain = any(each.confidence is not None for each in result.details.mistakes)
     heads = ["truth", "answer", *(["confidence"] if certain else []), *shown, "row"]
     rows = []
-    for each in result.mistakes:
+    for each in result.details.mistakes:
         sure = [f"{100 * each.confidence:.0f} %" if each.confidence is not None else ""] if certain else []
         cells = [each.truth, each.answer, *sure, *(_words(each.inputs[name]) for name in shown), each.place]
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")

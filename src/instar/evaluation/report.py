@@ -173,7 +173,7 @@ def _score_lines(result: TargetResult) -> list[str]:
 
 
 def _label_lines(result: TargetResult) -> list[str]:
-    ordered = sorted(result.labels, key=lambda each: -each.rows)[:_LISTED_LABELS]
+    ordered = sorted(result.details.labels, key=lambda each: -each.rows)[:_LISTED_LABELS]
     rows = [
         (each.name, written("macro_f1", score.value), written_interval("macro_f1", score), counted(each.rows))
         for each in ordered

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from instar.evaluation.results import TargetResult, written_amount
+from instar.evaluation.results import TargetResult
 from instar.evaluation.rivals.run import RivalResult
 from instar.metrics import LEAST_ROWS, METRICS, Score, better
-from instar.words import counted
+from instar.words import counted, written_amount
 
 
 def written(name: str, value: float) -> str:
@@ -56,16 +56,17 @@ def _standings(result: TargetResult, folds: bool, unseen: bool) -> list[str]:
 
 
 def _unknown(result: TargetResult) -> list[str]:
-    if not result.unknown:
+    details = result.details
+    if not details.unknown:
         return []
-    rows, count = ("row has", "it counts") if result.unknown == 1 else ("rows have", "they count")
-    if result.labels:
+    rows, count = ("row has", "it counts") if details.unknown == 1 else ("rows have", "they count")
+    if details.labels:
         return [
-            f"{result.unknown:,} examined {rows} labels of {result.name!r} that are not learned; they count as missed."
+            f"{details.unknown:,} examined {rows} labels of {result.name!r} that are not learned; they count as missed."
         ]
-    known_as = ", ".join(map(repr, result.unknown_classes))
+    known_as = ", ".join(map(repr, details.unknown_classes))
     what = f"a class of {result.name!r} that no training row has ({known_as})"
-    return [f"{result.unknown:,} examined {rows} {what}; {count} as wrong."]
+    return [f"{details.unknown:,} examined {rows} {what}; {count} as wrong."]
 
 
 def _worst(name: str, score: Score) -> float:

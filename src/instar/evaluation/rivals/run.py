@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from instar.answers import measure, type_of
 from instar.evaluation.rivals._arrays import arrays_of, file_of
 from instar.evaluation.rivals.base import Inputs, Rival, failed, rivals
 from instar.files import writing
-from instar.metrics import Score, measure
-from instar.shapes import Answer, Choice, Several, answer_as_json
+from instar.metrics import Score
+from instar.shapes import Answer, answer_as_json
 
 # No rival learns from more rows than these, nor from more bytes of numbers; whoever gathers rows need not gather more.
 MOST_ROWS, MOST_BYTES = 500_000, 2**28
@@ -147,19 +148,6 @@ def _is_blind(one: Rival, exams: Sequence[RivalExam]) -> bool:
     return any(each.sequences and not each.numbers.shape[1] + each.codes.shape[1] for each in inputs)
 
 
-def _known(answer: Answer, truth: np.ndarray) -> np.ndarray:
-    """The rows whose truth is not missing."""
-    known = truth >= 0 if isinstance(answer, Choice) else np.isfinite(truth.reshape(len(truth), -1)).all(axis=1)
-    return np.flatnonzero(known)
-
-
-def _to_learn(answer: Answer, truth: np.ndarray) -> np.ndarray:
-    """Class codes (n,), (n, labels) of 0 and 1, or amounts (n, width)."""
-    if isinstance(answer, Choice):
-        return truth
-    return truth[:, : answer.labels] if isinstance(answer, Several) else truth.reshape(-1, answer.width)
-
-
 class _Match:
     """The rows of a task, written to a folder, and the process that works on them."""
 
@@ -168,13 +156,14 @@ class _Match:
         self.files: list[dict[str, str]] = []
 
     def write(self) -> None:
+        kind = type_of(self.answer)
         for index, exam in enumerate(self.exams):
             truth = np.asarray(exam.training_truth)
             arrays = {
                 **arrays_of(exam.training, "t"),
                 **arrays_of(exam.examined, "e"),
-                "t-rows": _known(self.answer, truth),
-                "t-truth": _to_learn(self.answer, truth),
+                "t-rows": np.flatnonzero(kind.learnable(truth)),
+                "t-truth": kind.to_learn(self.answer, truth),
             }
             # What lies in a file already, as large inputs do, is read from there.
             files = {name: file_of(self.folder, f"{index}-{name}", array) for name, array in arrays.items()}
