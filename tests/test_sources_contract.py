@@ -44,6 +44,11 @@ def lines(folder: Path, shift: int) -> Path:
     return folder / "texts.txt"
 
 
+def pairs(folder: Path, shift: int) -> Path:
+    (folder / "pairs.txt").write_text("".join(f"text {row + shift}\tTexte {row}\n\n" for row in range(ROWS)))
+    return folder / "pairs.txt"
+
+
 def fasta(folder: Path, shift: int) -> Path:
     (folder / "genes.fasta").write_text("".join(f">{row + shift} of={row}\nAC\nGT\n\n" for row in range(ROWS)))
     return folder / "genes.fasta"
@@ -87,6 +92,7 @@ GIVEN = {
     "json-lines": json_lines,
     "lines": lines,
     "fasta": fasta,
+    "pairs": pairs,
     "parquet": parquet,
     "folder": pictures,
     "metadata-folder": metadata_folder,
@@ -209,7 +215,7 @@ def test_joined_parts_are_the_whole():
 
 
 def test_a_table_is_the_same_plain_and_gzipped(tmp_path):
-    for make in (delimited, json_lines, lines, fasta):
+    for make in (delimited, json_lines, lines, pairs, fasta):
         path = make(tmp_path, 0)
         packed = path.with_name(path.name + ".gz")
         packed.write_bytes(gzip.compress(path.read_bytes()))

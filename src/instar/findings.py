@@ -12,7 +12,7 @@ import numpy as np
 from instar.fields import Field
 from instar.fields.digest import MISSING, digest, parse_numbers
 from instar.keys import repeated_share, run_starts
-from instar.shapes import Choice, Several
+from instar.shapes import Choice, Several, Symbols
 from instar.sources import Chunk, FileColumn
 from instar.store import Store, StoredColumn
 from instar.words import percent
@@ -252,6 +252,8 @@ def giveaways(examples: Examples, training: np.ndarray, held_out: np.ndarray, se
     learned, examined = vectors.take(training), vectors.take(held_out)
     findings = []
     for field in examples.targets:
+        if isinstance(field.answer, Symbols):  # a tree writes no text
+            continue
         truth = [batch.targets[field.name].numpy() for batch in (learned, examined)]
         for name, places in vectors.places.items():
             if sum(place.stop - place.start for place in places.values()) > MOST_PARTS:

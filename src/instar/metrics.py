@@ -83,7 +83,23 @@ METRICS: dict[str, Metric] = {
         maximum=1,
     ),
     "exact_match": Metric(
-        "exact match", "The share of rows of which every label is right.", rate=True, minimum=0, maximum=1
+        "exact match",
+        "The share of rows of which every label, or every letter, is right.",
+        rate=True,
+        minimum=0,
+        maximum=1,
+    ),
+    "chrf": Metric(
+        "chrF",
+        "How far groups of up to six letters agree with the true text's, recall counting twice (Popovic 2015, 2017).",
+        minimum=0,
+        maximum=1,
+    ),
+    "bleu": Metric(
+        "BLEU",
+        "How far groups of up to four words agree with the true text's, less where it is too short (Papineni 2002).",
+        minimum=0,
+        maximum=1,
     ),
     "label_accuracy": Metric(
         "label accuracy",

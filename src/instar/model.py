@@ -23,7 +23,6 @@ from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
-from instar.shapes import Amounts
 from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
@@ -117,9 +116,9 @@ class Model:
 
         A dictionary by target where there are several.
         """
-        chosen = [each for each in self.targets if not isinstance(each.answer, Amounts)]
+        chosen = [each for each in self.targets if each.classes is not None]
         if not chosen:
-            raise UsageError("The model answers numbers, which have no probabilities", remedy="Use predict")
+            raise UsageError("The model answers no classes, which alone have probabilities", remedy="Use predict")
         answers = self.answer(self.open(source, allow_outside=allow_outside)).answers
         if len(self.targets) == 1:
             return answers[chosen[0].name]
@@ -215,8 +214,8 @@ class Model:
             for problem in column.problems:
                 unread[problem.row] = True
         present = np.any([column.present for column in arrays.values()], axis=0)
-        for values in joined.values():
-            values[unread & ~present] = np.nan
+        for answer, values in ((each.answer, joined[each.name]) for each in self.targets):
+            values[unread & ~present] = type_of(answer).nothing
         return joined
 
     def columns(

@@ -197,7 +197,11 @@ def exam_of(folder: Path) -> Record:
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray], content: Mapping[str, Any]) -> None:
     """Arrays, and JSON in the file's header."""
-    write_tensors(path, arrays, {"content": json.dumps(dict(content), allow_nan=False)})
+    # A file of tensors holds no texts: those of fixed width are kept as their code points.
+    texts = {name: array for name, array in arrays.items() if array.dtype.kind == "U"}
+    points = {name: array.view(np.uint32).reshape(len(array), -1) for name, array in texts.items()}
+    header = {"content": json.dumps(dict(content), allow_nan=False), "texts": json.dumps(list(texts))}
+    write_tensors(path, {**arrays, **points}, header)
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -206,8 +210,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         return None
     try:
         with safe_open(path, framework="numpy") as stream:
-            content = json.loads(stream.metadata()["content"])
-            return {key: stream.get_tensor(key) for key in stream.keys()}, content  # noqa: SIM118
+            content, texts = (json.loads(stream.metadata()[each]) for each in ("content", "texts"))
+            arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+            return {**arrays, **{name: arrays[name].view(f"U{arrays[name].shape[1]}")[:, 0] for name in texts}}, content
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, RecursionError) as failure:
         raise FolderError(
             "What an earlier start of the run wrote cannot be read", where=str(path), remedy="Choose another --out"

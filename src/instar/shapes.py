@@ -19,25 +19,29 @@ Choice    (B,) int64, -1 where missing                (B, classes) float32 proba
 Several   (B, labels) float32 of 0 and 1, NaN in the  (B, labels) float32 probabilities
           whole row where missing
 Amounts   (B, width) float32, NaN where missing       (B, width) float32, in the field's scale
+Symbols   (B, length) int32 codes, 0 after a row's     (B, length) int32 codes, 0 after a row's end
+          end, -1 in the whole row where missing
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
 a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for each label, the last column how many
-labels the row has beside these, which nobody could have answered either; and amounts (n, width) float64 as they were
-read.
+labels the row has beside these, which nobody could have answered either; amounts (n, width) float64 as they were read;
+and texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 # Codes of a truth that are no class's: there is no answer, and there is one of a class that was never learned.
 NO_ANSWER, UNKNOWN_CLASS = -1, -2
 # A label is answered where its probability is at least this.
 ANSWERED_FROM = 0.5
+# What stands for no text at all where texts are answers; Unicode keeps it free of any meaning.
+NO_TEXT = "\ufdd0"
 
 
 @dataclass(frozen=True)
@@ -126,23 +130,34 @@ class Amounts:
     width: int = 1
 
 
-Answer = Choice | Several | Amounts
+@dataclass(frozen=True)
+class Symbols:
+    """A sequence of at most ``length`` symbols, codes in ``range(vocabulary)``; 0 is its end, 1 an unknown symbol.
+
+    ``entropy`` is that of the symbols of training rows and their ends, in nats: the loss of whoever knows nothing else.
+    """
+
+    vocabulary: int
+    length: int
+    entropy: float
+
+
+Answer = Choice | Several | Amounts | Symbols
+
+
+_ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in (Choice, Several, Amounts, Symbols)}
 
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:
     """What `answer_from_json` takes."""
-    if isinstance(answer, Amounts):
-        return {"counts": None, "rows": None, "width": answer.width}
-    rows = int(answer.rows) if isinstance(answer, Several) else None
-    return {"counts": [int(count) for count in answer.counts], "rows": rows, "width": None}
+    return {"type": type(answer).__name__.lower(), **asdict(answer)}
 
 
 def answer_from_json(content: Mapping[str, Any]) -> Answer:
-    """The answer of which a dictionary has what `answer_as_json` gave, among other things."""
-    if content["counts"] is None:
-        return Amounts(content["width"])
-    counts, rows = tuple(content["counts"]), content["rows"]
-    return Choice(counts) if rows is None else Several(counts, rows)
+    """The answer that `answer_as_json` gave. Raises KeyError, TypeError."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    answer: Answer = _ANSWERS[content["type"]](**{name: value for name, value in values.items() if name != "type"})
+    return answer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from instar.fields import Arrays, Field, Kind, kinds
 from instar.fields.digest import digest
-from instar.shapes import Amounts, Choice, Curves, Grid, Picture, Several, Text, Tokens, Vector
+from instar.shapes import NO_TEXT, Amounts, Choice, Curves, Grid, Picture, Several, Symbols, Text, Tokens, Vector
 from instar.sources import Column
 from instar.sources.base import take
 
@@ -112,6 +112,13 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             assert torch.equal(labels.isnan().all(1), torch.from_numpy(~arrays.present))
             assert labels.nansum(0).tolist() == list(counts)
             assert set(labels[arrays.present].flatten().tolist()) == {0, 1}
+        case Symbols(vocabulary, length, entropy):
+            written = prepared["target"]
+            assert written.shape == (200, length) and written.dtype == torch.int32 and entropy > 0
+            assert torch.equal((written == -1).all(1), torch.from_numpy(~arrays.present))
+            there = written[torch.from_numpy(arrays.present)]
+            assert (there >= 0).all() and (there < vocabulary).all() and (there[:, 0] > 0).all()
+            assert not ((there[:, :-1] == 0) & (there[:, 1:] > 0)).any(), "0 only after a row's end"
         case Amounts(width):
             assert prepared["target"].shape == (200, width)
             assert torch.equal(prepared["target"].isnan().any(1), torch.from_numpy(~arrays.present))
@@ -179,6 +186,8 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     column = [value for value in column_of(kind) if value is not None]
     if isinstance(field.answer, Choice | Several):
         assert list(decoded) == column
+    elif isinstance(field.answer, Symbols):
+        assert decoded.tolist() == column
     else:
         assert np.allclose(decoded[:, 0], column, rtol=1e-6)
 
@@ -209,6 +218,9 @@ def test_the_truth_is_what_was_read(name):
         none = field.recounted([])
         again = kinds[name].restore("column", *none.state())
         assert again.answer == none.answer == Several((0,) * field.answer.labels, 0) and again.describe()
+    elif isinstance(field.answer, Symbols):
+        assert truth.dtype.kind == "U" and truth.shape == (200,)
+        assert (truth[~arrays.present] == NO_TEXT).all() and not (truth[arrays.present] == NO_TEXT).any()
     else:
         assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
         assert np.array_equal(truth[arrays.present], arrays.values[arrays.present].reshape(-1, field.answer.width))

@@ -21,12 +21,14 @@ PAIRS = 600
 
 
 class AmountsType(AnswerType[Amounts]):
-    main_metric = "r2"
     task = "regression"
     claim = (
         "The range from low to high holds the truth as often as asked on average over all rows, not for each sort of "
         "row."
     )
+
+    def main_metric(self, answer: Amounts) -> str:
+        return "r2"
 
     def width(self, answer: Amounts) -> int:
         return answer.width

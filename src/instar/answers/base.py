@@ -143,13 +143,17 @@ class Exhibit(Generic[A]):
 class AnswerType(ABC, Generic[A]):
     """One type of answer.
 
-    ``main_metric``: the one that a report leads with; ``task``: the ending of Hugging Face's word for it, as in
-    ``image-classification``; ``claim``: what the certainty that goes with an answer may claim, a sentence.
+    ``task``: the ending of Hugging Face's word for it, as in ``image-classification``; ``claim``: what the certainty
+    that goes with an answer may claim, a sentence; ``nothing``: what stands for the answer to an unreadable row.
     """
 
-    main_metric: ClassVar[str]
     task: ClassVar[str]
     claim: ClassVar[str]
+    nothing: ClassVar[Any] = np.nan
+
+    @abstractmethod
+    def main_metric(self, answer: A) -> str:
+        """The metric that a report leads with."""
 
     @abstractmethod
     def width(self, answer: A) -> int:
@@ -161,7 +165,7 @@ class AnswerType(ABC, Generic[A]):
 
     @abstractmethod
     def known(self, answer: A, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Which rows (n,) bool have both a truth and a prediction; NaN stands for an answer to an unreadable row."""
+        """Which rows (n,) bool have both a truth and a prediction; `nothing` is no prediction."""
 
     @abstractmethod
     def learnable(self, truth: np.ndarray) -> np.ndarray:
@@ -185,7 +189,7 @@ class AnswerType(ABC, Generic[A]):
     def columns(
         self, field: Field, given: np.ndarray, *, residuals: np.ndarray, coverage: float, probabilities: bool
     ) -> dict[str, Any]:
-        """Predictions as named columns, a value per row; NaN where a row could not be read.
+        """Predictions as named columns, a value per row; `nothing` where a row could not be read.
 
         residuals: of rows not learned from (`instar.conformal`), for answers with ranges; ``probabilities``: whether
         each class has a column too.

@@ -25,9 +25,11 @@ OWN_PROBABILITY = (
 
 
 class ChoiceType(AnswerType[Choice]):
-    main_metric = "accuracy"
     task = "classification"
     claim = OWN_PROBABILITY
+
+    def main_metric(self, answer: Choice) -> str:
+        return "accuracy"
 
     def width(self, answer: Choice) -> int:
         return answer.classes

@@ -10,11 +10,17 @@ from instar.answers.amounts import AmountsType
 from instar.answers.base import AnswerType
 from instar.answers.choice import ChoiceType
 from instar.answers.several import SeveralType
+from instar.answers.symbols import SymbolsType
 from instar.metrics import LEAST_ROWS, METRICS, Score, scored
 from instar.resampling import Groups
-from instar.shapes import Amounts, Answer, Choice, Several
+from instar.shapes import Amounts, Answer, Choice, Several, Symbols
 
-_TYPES: dict[type[Answer], AnswerType[Any]] = {Choice: ChoiceType(), Several: SeveralType(), Amounts: AmountsType()}
+_TYPES: dict[type[Answer], AnswerType[Any]] = {
+    Choice: ChoiceType(),
+    Several: SeveralType(),
+    Amounts: AmountsType(),
+    Symbols: SymbolsType(),
+}
 
 
 def type_of(answer: Answer | None) -> AnswerType[Any]:
@@ -38,10 +44,11 @@ def measure(
     ----------
     truth: for a Choice (n,) class codes, -1 where missing and -2 where it is none of the classes, which no answer can
         meet; for Several (n, labels + 1), 0 or 1 for each label and then how many others the row has, which no answer
-        can meet either, NaN where missing; for Amounts (n, width) in the target's unit, NaN where missing. Rows without
-        a truth, or whose prediction is NaN, are left out.
+        can meet either, NaN where missing; for Amounts (n, width) in the target's unit, NaN where missing; for Symbols
+        texts (n,). Rows without a truth, or whose prediction is NaN or no text, are left out.
     prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Several (n, labels)
-        probabilities, of which those of at least a half are answers; for Amounts (n, width). Probabilities stay as
+        probabilities, of which those of at least a half are answers; for Amounts (n, width); for Symbols texts (n,).
+        Probabilities stay as
         they are; beside them only a small part of their memory is used.
     probabilities: False where a Choice's prediction are only scores; then log loss and Brier score are left out.
 

@@ -19,9 +19,11 @@ NO_LABEL = "no label"
 
 
 class SeveralType(AnswerType[Several]):
-    main_metric = "macro_f1"
     task = "classification"
     claim = OWN_PROBABILITY
+
+    def main_metric(self, answer: Several) -> str:
+        return "macro_f1"
 
     def width(self, answer: Several) -> int:
         return answer.labels

@@ -36,7 +36,7 @@ class TargetResult:
     @property
     def main(self) -> str:
         """The name of the metric that it is judged by; the first that is defined."""
-        name = type_of(self.answer).main_metric
+        name = type_of(self.answer).main_metric(self.answer)
         return name if name in self.metrics or not self.metrics else next(iter(self.metrics))
 
     @property
@@ -57,7 +57,7 @@ class TargetResult:
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            **answer_as_json(self.answer),
+            "answer": answer_as_json(self.answer),
             "examined": self.examined,
             "main_metric": self.main,
             "metrics": {name: score.to_json() for name, score in self.metrics.items()},
@@ -70,7 +70,7 @@ class TargetResult:
     def from_json(cls, content: Mapping[str, Any]) -> TargetResult:
         return cls(
             content["name"],
-            answer_from_json(content),
+            answer_from_json(content["answer"]),
             content["examined"],
             {name: Score(**score) for name, score in content["metrics"].items()},
             [RivalResult.from_json(each) for each in content["rivals"]],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,7 @@ import polars as pl
 
 from instar.fields._ragged import gather, starts_of
 from instar.fields._state import array, expect
-from instar.fields._texts import POINTS, SPACELESS, code_points, split
+from instar.fields._texts import BLANK, POINTS, SPACELESS, code_points, pieces, split
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -22,20 +22,24 @@ if TYPE_CHECKING:
 # Codes: 0 ends a row, 1 is every symbol that is not known, and from here on they are known.
 UNKNOWN, FIRST = 1, 2
 LARGEST_VOCABULARY, LONGEST_SYMBOL = 1 << 20, 256
+# How an unknown symbol is written.
+UNKNOWN_TEXT = "\ufffd"
 # Different words that are counted; and texts that are kept to see how long they are.
 COUNTED_WORDS, KEPT_TEXTS = 1 << 20, 2_048
 # Occurrences of words that parts of words are learned from.
 LEARNED_WORDS = 1 << 20
-# Private characters, by which no text means anything: what cannot be spelled, and where a word begins.
-_OUTSIDE, _BEGIN = "\ue000", "\ue001"
+# What cannot be spelled, a private character, and where a word begins.
+_OUTSIDE, _BEGIN = "\ue000", BLANK
 
+Split = Callable[[pl.Series, int | None], tuple[pl.Series, np.ndarray]]
 State = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 class Census:
-    """Counts what is in n texts, in bounded memory, whatever chunks they come in."""
+    """Counts what is in n texts, in bounded memory, whatever chunks they come in; ``split`` says what a word is."""
 
-    def __init__(self) -> None:
+    def __init__(self, split: Split = split) -> None:
+        self._split = split
         self.rows, self.total, self._limit = 0, 0, COUNTED_WORDS
         self.points = np.zeros(POINTS, np.int64)
         self._counts: pl.DataFrame | None = None
@@ -46,7 +50,7 @@ class Census:
         """Texts as `normalize` gives them."""
         if not len(texts):
             return
-        words, _ = split(texts)
+        words, _ = self._split(texts, None)
         self.points += np.bincount(code_points(texts)[0], minlength=POINTS)
         self.rows += len(texts)
         self.total += len(words)
@@ -114,6 +118,15 @@ class Symbols(ABC):
         """Codes int32 (total,) of n normalized texts, and int64 (n,) how many each has: at least one, and the first
         ``most`` of them or a few more."""
 
+    def decode(self, codes: np.ndarray) -> list[str]:
+        """The symbols of each of n rows of codes (n, length), up to the first 0, one after another."""
+        texts = ["", UNKNOWN_TEXT, *self.texts]
+        ends = np.where((codes == 0).any(1), (codes == 0).argmax(1), codes.shape[1])
+        return [
+            "".join([texts[code] for code in row[:end]])
+            for row, end in zip(codes.astype(int).tolist(), ends, strict=True)
+        ]
+
     def state(self) -> dict[str, np.ndarray]:
         lengths = self.texts.str.len_bytes().to_numpy().astype(np.int32)
         return {"symbols": np.frombuffer("".join(self.texts).encode(), np.uint8), "lengths": lengths}
@@ -173,6 +186,7 @@ class Parts(Symbols):
     """
 
     name, unit, unit_of_known, customary = "bpe", "parts of words", "parts", 8_000
+    split, begin = staticmethod(split), _BEGIN
 
     def __init__(self, texts: pl.Series, merges: np.ndarray) -> None:
         super().__init__(texts)
@@ -202,17 +216,17 @@ class Parts(Symbols):
         counts = census.words(least)
         scale = min(1.0, LEARNED_WORDS / max(1, census.total))
         repeated = (
-            " ".join([_BEGIN + word] * max(1, round(count * scale)))
+            " ".join([cls.begin + word] * max(1, round(count * scale)))
             for word, count in zip(*counts.get_columns(), strict=True)
         )
         tokenizer.train_from_iterator(repeated, trainer)
         return cls(*_learned(tokenizer))
 
     def encode(self, texts: pl.Series, most: int) -> tuple[np.ndarray, np.ndarray]:
-        words, counts = split(texts, most)
+        words, counts = self.split(texts, most)
         different = words.unique()
         # A word is spelled once, however often it occurs; 0 is what the tokenizer cannot spell.
-        spelled = [found.ids for found in self._tokenizer.encode_batch_fast([_BEGIN + word for word in different])]
+        spelled = [found.ids for found in self._tokenizer.encode_batch_fast([self.begin + word for word in different])]
         parts = np.fromiter((part for word in spelled for part in word), np.int32)
         sizes = np.fromiter(map(len, spelled), np.int64, len(spelled))
         places = words.replace_strict(different, pl.Series(np.arange(len(different))), return_dtype=pl.Int64).to_numpy()
@@ -242,6 +256,15 @@ class Parts(Symbols):
         vocabulary = {_OUTSIDE: 0, **{text: code for code, text in enumerate(known, 1)}}
         merges = [(known[left], known[right]) for left, right in self.merges.tolist()]
         return Tokenizer(BPE(vocabulary, merges, unk_token=_OUTSIDE, fuse_unk=True))
+
+
+class Pieces(Parts):
+    """Parts of words with the blanks between words, so that a text can be written from them."""
+
+    split, begin = staticmethod(pieces), ""
+
+    def decode(self, codes: np.ndarray) -> list[str]:
+        return [text.replace(BLANK, " ").strip() for text in super().decode(codes)]
 
 
 WAYS: dict[str, type[Symbols]] = {way.name: way for way in (Words, Characters, Parts)}

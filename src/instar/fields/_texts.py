@@ -13,6 +13,13 @@ WORD = (
     r"(?:https?://|www\.)\S+|\p{L}[\p{L}\p{M}\p{N}_\x{200C}\x{200D}]*(?:'\p{L}[\p{L}\p{M}]*)*|\p{N}+|\p{RI}{2}|"
     r"\p{Extended_Pictographic}\p{EMod}?(?:\x{200D}\p{Extended_Pictographic}\p{EMod}?)*|\S"
 )
+# A word with the blank before it, a figure, or any sign: together they are the text again, but for other space.
+PIECE = (
+    r" ?(?:\p{L}[\p{L}\p{M}]*|\p{N}|\p{RI}{2}|"
+    r"\p{Extended_Pictographic}\p{EMod}?(?:\x{200D}\p{Extended_Pictographic}\p{EMod}?)*|\S)"
+)
+# A private character, by which no text means anything: the blank before a word.
+BLANK = "\ue001"
 # Scripts whose words no space divides: Thai, Lao, Tibetan, Myanmar, Khmer, Japanese and Chinese.
 SPACELESS = (
     (0x0E00, 0x0FFF),
@@ -25,6 +32,8 @@ SPACELESS = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
+# Where more of the characters belong to them, words cannot be told apart.
+MOST_SPACELESS = 0.3
 POINTS = 0x110000
 # What looks the same is written the same; what cannot be seen is left out.
 _WRITINGS = {"’": "'", "\ufe0f": "", "\u00ad": "", "\ufeff": "", "\u200b": ""}
@@ -84,6 +93,15 @@ def split(texts: pl.Series, most: int | None = None) -> tuple[pl.Series, np.ndar
     if most is not None:
         found = found.list.head(most)
     return found.explode().rename("symbol"), found.list.len().to_numpy().astype(np.int64)
+
+
+def pieces(texts: pl.Series, most: int | None = None) -> tuple[pl.Series, np.ndarray]:
+    """As `split`, but what the text can be put together from again: each with the blank before it, written `BLANK`."""
+    found = texts.str.strip_chars().str.replace_all(r"\s+", " ").str.extract_all(PIECE)
+    if most is not None:
+        found = found.list.head(most)
+    words = found.explode().rename("symbol").str.replace("^ ", BLANK)
+    return words, found.list.len().to_numpy().astype(np.int64)
 
 
 def code_points(texts: pl.Series, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:

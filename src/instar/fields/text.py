@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from instar.errors import ColumnError, SourceError
+from instar.errors import ColumnError, SettingError, SourceError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
 from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Parts, Symbols, Words
-from instar.fields._texts import cut, normalize, texts_of, to_bytes
+from instar.fields._texts import MOST_SPACELESS, cut, normalize, texts_of, to_bytes
+from instar.fields._writing import WAYS as WAYS_OF_WRITING
+from instar.fields._writing import WritingField
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads, words
 from instar.settings import Settings, setting
 from instar.shapes import Text, Tokens
 from instar.sources import Column, FileColumn, FileReference
 
-# Where more of the characters belong to scripts without spaces, words cannot be told apart.
-MOST_SPACELESS = 0.3
 # With fewer words a text each one counts, and names and codes are told by their letters.
 FEWEST_WORDS = 2.5
 # Where more of the words are rare, too much of a text would be unknown: what they are made of comes back.
@@ -125,6 +125,7 @@ class TextField(Field):
     def state(self) -> State:
         low, high = self.typical
         content = {
+            "role": "input",
             "symbols": self.symbols.name,
             "length": self.shape.length,
             "lowercase": self.lowercase,
@@ -146,9 +147,10 @@ class TextKind(Kind):
     meaning = "sentences and longer texts in any language, in cells or in files"
     settings = TextSettings
     modality = "text"
+    can_be_target = True
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
-        if target or isinstance(sample, np.ndarray):
+        if isinstance(sample, np.ndarray):
             return 0.0
         if isinstance(sample, FileColumn):
             files = [file for file in sample.files if file is not None]
@@ -201,6 +203,8 @@ class TextKind(Kind):
         self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
     ) -> Field:
         assert isinstance(settings, TextSettings)
+        if target:
+            return _fit_answers(name, chunks, settings)
         census = Census()
         for chunk in chunks:
             census.add(normalize(texts_of(chunk, np.flatnonzero(chunk.present)), settings.lowercase))
@@ -214,12 +218,24 @@ class TextKind(Kind):
         return TextField(name, symbols, length, settings.lowercase, (low, high))
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
-        return TextField.from_state(name, content, arrays)
+        role = word(content, "role", "input", "target")
+        return (TextField if role == "input" else WritingField).from_state(name, content, arrays)
 
     def check(self, plan: Mapping[str, Any], field: Field) -> None:
-        assert isinstance(field, TextField)
+        assert isinstance(field, TextField | WritingField)
         whole(plan, "bytes", 1, LARGEST_TEXT)
         expect(isinstance(plan["files"], bool), "files")
+
+
+def _fit_answers(name: str, chunks: Iterable[Arrays], settings: TextSettings) -> WritingField:
+    if settings.symbols not in ("auto", *WAYS_OF_WRITING):
+        raise SettingError(
+            f"No text can be written from {settings.symbols} alone",
+            where=f"column {name!r}",
+            remedy=f"Set symbols to {' or '.join(WAYS_OF_WRITING)}",
+        )
+    way = None if settings.symbols == "auto" else settings.symbols
+    return WritingField.fit(name, chunks, way, settings.vocabulary, settings.minimum_uses, settings.text_length)
 
 
 def likeliest(census: Census, settings: TextSettings) -> str:

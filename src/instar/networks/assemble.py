@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,15 +13,17 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from instar.errors import ModelError, SettingError, UsageError
-from instar.networks.base import Body, Head, Inputs, NetworkSpecification, networks
+from instar.networks.base import Body, Head, Inputs, Memory, NetworkSpecification, networks
+from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings, make_head
 from instar.settings import Settings, build
-from instar.shapes import Answer, Grid, Shape, Tokens, Vector
+from instar.shapes import Answer, Grid, Shape, Symbols, Tokens, Vector
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
 DEFAULT_FOR_SERIES = "inception-time"
 DEFAULT_FOR_TOKENS = "embedding-bag"
+DEFAULT_FOR_WRITING = "transformer"
 _SMALLEST_PICTURE = 8
 
 
@@ -41,11 +43,15 @@ class Part:
 class Plan:
     """Everything that, beside shapes and answers, decides what a network is; a model folder holds it as JSON.
 
-    ``why`` is a sentence for the person about what was chosen.
+    ``writer``: where an answer is written, the network whose decoder writes it, and the input that it reads step by
+    step; without such an input it is written from the features of all. ``why`` is a sentence for the person about what
+    was chosen.
     """
 
     parts: tuple[Part, ...]
     head: HeadSettings
+    writing: WritingSettings = field(default_factory=WritingSettings)
+    writer: Part | None = None
     why: str = ""
 
     @property
@@ -55,26 +61,24 @@ class Plan:
         return networks[part.network]
 
     def as_json(self) -> dict[str, Any]:
-        parts = [
-            {"input": part.input, "network": part.network, "settings": part.settings.as_json()} for part in self.parts
-        ]
-        return {"parts": parts, "head": self.head.as_json(), "why": self.why}
+        return {
+            "parts": [_part_as_json(part) for part in self.parts],
+            "head": self.head.as_json(),
+            "writing": self.writing.as_json(),
+            "writer": None if self.writer is None else _part_as_json(self.writer),
+            "why": self.why,
+        }
 
     @classmethod
     def from_json(cls, content: Any) -> Plan:
         """The plan that `as_json` gave. Raises ModelError where it is none, and names a network that is not here."""
         try:
-            parts = tuple(
-                Part(
-                    None if each["input"] is None else str(each["input"]),
-                    str(each["network"]),
-                    _filled(networks[str(each["network"])].settings, each["settings"]),
-                )
-                for each in content["parts"]
-            )
+            parts = tuple(_part_from_json(each) for each in content["parts"])
             if not parts:
                 raise ValueError("no parts")
-            return cls(parts, _filled(HeadSettings, content["head"]), str(content["why"]))
+            head, writing = _filled(HeadSettings, content["head"]), _filled(WritingSettings, content["writing"])
+            writer = None if content["writer"] is None else _part_from_json(content["writer"])
+            return cls(parts, head, writing, writer, str(content["why"]))
         except UsageError as failure:
             raise ModelError(
                 f"The model's network cannot be built here ({failure.what})",
@@ -84,19 +88,35 @@ class Plan:
             raise ModelError("The model's network is not described as it should be") from failure
 
 
+def _part_as_json(part: Part) -> dict[str, Any]:
+    return {"input": part.input, "network": part.network, "settings": part.settings.as_json()}
+
+
+def _part_from_json(content: Any) -> Part:
+    network = str(content["network"])
+    given = None if content["input"] is None else str(content["input"])
+    return Part(given, network, _filled(networks[network].settings, content["settings"]))
+
+
 def _filled(group: type[Settings], given: Mapping[str, Any]) -> Any:
     return build([group], dict(given))[group]
 
 
-def choose(inputs: Mapping[str, Shape], rows: int | None = None) -> tuple[dict[str | None, str], str]:
+def choose(
+    inputs: Mapping[str, Shape], rows: int | None = None, answers: Sequence[Answer] = ()
+) -> tuple[dict[str | None, str], str]:
     """The default network for each body, and a sentence that says what was chosen and why.
 
-    Bodies are named as in `Part`. ``rows`` is the number of training rows, for the sentence.
+    Bodies are named as in `Part`. ``rows`` is the number of training rows, for the sentence. Where one of the
+    ``answers`` is written, what it is read from has a network that can write.
     """
     chosen: dict[str | None, str] = {}
     reasons = []
+    reader = _longest(inputs) if _writes(answers) else None
     for name, shape in _bodies(inputs):
         chosen[name], reason = _default(name, shape)
+        if name is not None and name == reader:
+            chosen[name] = DEFAULT_FOR_WRITING
         reasons.append(f"{chosen[name]} for {reason}")
     learned = "" if rows is None else f", learned from {rows:,} examples"
     return chosen, "; ".join(reasons) + learned + "."
@@ -133,25 +153,58 @@ def plan(
     """
     if not any(True for _ in _bodies(inputs)):
         raise UsageError("There is nothing to learn from: no input is left beside the target")
-    chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows)
-    groups = _groups(chosen.values(), name)
+    written = tuple(answers.values())
+    chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows, written)
+    groups = _groups(inputs, chosen, name, written)
     filled = build(groups, given or {})
     parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
-    head = filled.get(HeadSettings, HeadSettings())
-    assert isinstance(head, HeadSettings)
-    return Plan(parts, head, why)
+    writer = None
+    if _writes(written):
+        reader, network = _writer(inputs, chosen)
+        writer = Part(reader, network, filled[networks[network].settings])
+    head, writing = filled.get(HeadSettings, HeadSettings()), filled.get(WritingSettings, WritingSettings())
+    assert isinstance(head, HeadSettings) and isinstance(writing, WritingSettings)
+    return Plan(parts, head, writing, writer, why)
 
 
-def setting_groups(inputs: Mapping[str, Shape], name: str | None = None) -> tuple[type[Settings], ...]:
+def setting_groups(
+    inputs: Mapping[str, Shape], name: str | None = None, answers: Sequence[Answer] = ()
+) -> tuple[type[Settings], ...]:
     """The groups of settings that `plan` takes values for."""
-    chosen = _named(inputs, name)[0] if name is not None else choose(inputs)[0]
-    return _groups(chosen.values(), name)
+    chosen = _named(inputs, name)[0] if name is not None else choose(inputs, answers=answers)[0]
+    return _groups(inputs, chosen, name, answers)
 
 
-def _groups(chosen: Iterable[str], name: str | None) -> tuple[type[Settings], ...]:
+def _groups(
+    inputs: Mapping[str, Shape], chosen: Mapping[str | None, str], name: str | None, answers: Sequence[Answer]
+) -> tuple[type[Settings], ...]:
     own_head = name is not None and networks[name].head is not None
-    groups = [networks[network].settings for network in chosen] + ([] if own_head else [HeadSettings])
+    groups = [networks[network].settings for network in chosen.values()]
+    if not own_head and not all(isinstance(answer, Symbols) for answer in answers or (None,)):
+        groups.append(HeadSettings)
+    if _writes(answers):
+        groups += [networks[_writer(inputs, chosen)[1]].settings, WritingSettings]
     return tuple(dict.fromkeys(groups))
+
+
+def _writes(answers: Sequence[Answer]) -> bool:
+    return any(isinstance(answer, Symbols) for answer in answers)
+
+
+def _writer(inputs: Mapping[str, Shape], chosen: Mapping[str | None, str]) -> tuple[str | None, str]:
+    """The input that a written answer is read from step by step, if there is one, and the network that writes."""
+    reader = _longest(inputs)
+    if reader is not None and networks[chosen[reader]].decoder is not None:
+        return reader, chosen[reader]
+    return None, DEFAULT_FOR_WRITING
+
+
+def _longest(inputs: Mapping[str, Shape]) -> str | None:
+    """The longest sequence among the inputs, or else the longest series."""
+    lengths = {name: shape.length for name, shape in inputs.items() if isinstance(shape, Tokens)} or {
+        name: shape.extent[0] for name, shape in inputs.items() if isinstance(shape, Grid) and len(shape.extent) == 1
+    }
+    return max(lengths, key=lambda name: lengths[name], default=None)
 
 
 def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str], str]:
@@ -212,10 +265,12 @@ class _InputPart(nn.Module):
     A grid is flattened where the body takes a Vector. ``source`` is the name of the prepared tensor.
     """
 
-    def __init__(self, name: str, source: str, body: Body, *, flatten: bool) -> None:
+    def __init__(self, name: str, source: str, body: Body, *, flatten: bool, reads: bool) -> None:
         super().__init__()
         self.body, self.name, self.source, self.flatten = body, name, source, flatten
         self.absent = nn.Parameter(torch.zeros(body.width))
+        if reads:
+            self.absent_step = nn.Parameter(torch.zeros(body.step_width or 0))
 
     def _tensors(self, content: Tensor) -> tuple[Tensor | None, ...]:
         return (content.flatten(1), None) if self.flatten else (content,)
@@ -226,9 +281,16 @@ class _InputPart(nn.Module):
             self.body.initialize(*self._tensors(content))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        features = self.body(*self._tensors(inputs[self.source]))
+        return self._or_absent(self.body(*self._tensors(inputs[self.source])), inputs, self.absent)
+
+    def read(self, inputs: Inputs) -> Memory:
+        """The steps of the content, and learned ones for what is absent."""
+        memory = self.body.read(inputs[self.source])
+        return Memory(self._or_absent(memory.steps, inputs, self.absent_step), memory.known)
+
+    def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
         present = inputs[f"present/{self.name}"]
-        return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, self.absent)
+        return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, absent)
 
 
 class Network(nn.Module):
@@ -246,7 +308,8 @@ class Network(nn.Module):
         if [part.input for part in plan.parts] != list(shapes):
             raise UsageError("The network was planned for other inputs than these")
         self.plan = plan
-        parts = [_part(part, shapes[part.input]) for part in plan.parts]
+        reader = None if plan.writer is None else plan.writer.input
+        parts = [_part(part, shapes[part.input], reads=part.input == reader is not None) for part in plan.parts]
         self.parts = nn.ModuleList(parts)
         members = {part.body.members for part in parts} - {None}
         if len(members) > 1:
@@ -258,27 +321,63 @@ class Network(nn.Module):
         own = plan.principal.head
         if own is not None and self.members is not None:
             raise UsageError(f"The network {plan.principal.name!r} cannot be joined with an ensemble")
+        self.reader = None if reader is None else list(shapes).index(reader)
+        step_width, beside = width, 0
+        if self.reader is not None:
+            body = parts[self.reader].body
+            if body.step_width is None:
+                raise UsageError(f"The network {plan.parts[self.reader].network!r} has no steps to write from")
+            step_width, beside = body.step_width, width - body.width
+        self.beside = nn.Linear(beside, step_width) if beside else None
         self.heads: nn.ModuleList = nn.ModuleList(
-            make_head(answer, width, self.members, plan.head) if own is None else own(width, answer)
+            _written(answer, step_width, plan)
+            if isinstance(answer, Symbols)
+            else make_head(answer, width, self.members, plan.head)
+            if own is None
+            else own(width, answer)
             for answer in answers.values()
         )
 
-    def _features(self, inputs: Inputs) -> Tensor:
-        """(B, width) or (B, members, width)."""
-        if len(self.parts) == 1:
-            return self.parts[0](inputs)
-        features = [part(inputs) for part in self.parts]
+    def _features(self, inputs: Inputs) -> dict[str, Any]:
+        """What heads need: ``vector``, (B, width) or (B, members, width), and ``steps``, a `Memory`."""
+        needed = {head.needs for head in self.heads}
+        offered: dict[str, Any] = {}
+        if "steps" in needed:
+            offered["steps"] = self._memory(inputs)
+        if "vector" in needed:
+            offered["vector"] = self._joined([part(inputs) for part in self.parts])
+        return offered
+
+    def _joined(self, features: list[Tensor]) -> Tensor:
+        if len(features) == 1:
+            return features[0]
         if self.members is not None:
             features = [each if each.dim() == 3 else each[:, None].expand(-1, self.members, -1) for each in features]
         return torch.cat(features, -1)
 
+    def _memory(self, inputs: Inputs) -> Memory:
+        """The steps of the input that is read, and after them those of all others: one, or one for each member."""
+        if self.reader is None:
+            return _as_steps(self._joined([part(inputs) for part in self.parts]))
+        memory: Memory = self.parts[self.reader].read(inputs)  # type: ignore[operator]
+        if self.beside is None:
+            return memory
+        others = [part(inputs) for place, part in enumerate(self.parts) if place != self.reader]
+        beside = _as_steps(self.beside(self._joined(others)))
+        return Memory(torch.cat([memory.steps, beside.steps], 1), torch.cat([memory.known, beside.known], 1))
+
+    def _outputs(self, inputs: Inputs) -> Iterator[tuple[str, Head, Any]]:
+        """Each target with its head, and the head's raw outputs."""
+        features = self._features(inputs)
+        for target, head in self._named_heads():
+            yield target, head, head(features[head.needs])
+
     def _named_heads(self) -> Iterator[tuple[str, Head]]:
         return zip(self.targets, self.heads, strict=True)  # type: ignore[arg-type]
 
-    def forward(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Each target's raw outputs: (B, outputs), or (B, members, outputs)."""
-        features = self._features(inputs)
-        return {target: head(features) for target, head in self._named_heads()}
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Each target's raw outputs: (B, outputs), or (B, members, outputs); a `Memory` for what is written."""
+        return {target: outputs for target, _, outputs in self._outputs(inputs)}
 
     def loss(self, inputs: Inputs, targets: Mapping[str, Tensor], weight: Tensor | None = None) -> Tensor:
         """The mean of the targets' losses, a scalar; about 1 for the best constant answer.
@@ -286,14 +385,12 @@ class Network(nn.Module):
         ``weight`` (B,) counts each row so many times. In eval mode it is the loss of `answer`, without label smoothing:
         what early stopping watches.
         """
-        features = self._features(inputs)
-        losses = [head.loss(head(features), targets[target], weight) for target, head in self._named_heads()]
+        losses = [head.loss(outputs, targets[target], weight) for target, head, outputs in self._outputs(inputs)]
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
     def answer(self, inputs: Inputs) -> dict[str, Tensor]:
         """Each target's answer in eval mode, probabilities or amounts in its field's scale, as `instar.shapes` says."""
-        features = self._features(inputs)
-        return {target: head.answer(head(features)) for target, head in self._named_heads()}
+        return {target: head.answer(outputs) for target, head, outputs in self._outputs(inputs)}
 
     def soften(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Targets of which weighted sums make sense and which `loss` takes too, for mixing examples."""
@@ -323,13 +420,27 @@ class Network(nn.Module):
         )
 
 
+def _as_steps(features: Tensor) -> Memory:
+    """(B, width) as one step, (B, members, width) as a step for each member."""
+    steps = features if features.dim() == 3 else features[:, None]
+    return Memory(steps, torch.ones_like(steps[:, :, 0], dtype=torch.bool))
+
+
+def _written(answer: Symbols, step_width: int, plan: Plan) -> Head:
+    writer = plan.writer
+    decoder = None if writer is None else networks[writer.network].decoder
+    if writer is None or decoder is None:
+        raise UsageError("The network was planned for other answers than these")
+    return decoder(writer.settings, step_width, answer, plan.writing)
+
+
 def _decayed_names(module: nn.Module) -> tuple[str, ...]:
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return tuple(name for name, _ in module.named_parameters() if name.startswith("weight"))
     return getattr(module, "decayed", ("weight",) if isinstance(module, nn.Linear | _ConvNd) else ())
 
 
-def _part(part: Part, shape: Shape) -> _RowPart | _InputPart:
+def _part(part: Part, shape: Shape, *, reads: bool) -> _RowPart | _InputPart:
     specification = networks[part.network]
     flatten = not specification.takes(shape)
     if flatten:
@@ -340,7 +451,7 @@ def _part(part: Part, shape: Shape) -> _RowPart | _InputPart:
     if part.input is None:
         return _RowPart(body)
     source = f"tokens/{part.input}" if isinstance(shape, Tokens) else f"grid/{part.input}"
-    return _InputPart(part.input, source, body, flatten=flatten)
+    return _InputPart(part.input, source, body, flatten=flatten, reads=reads)
 
 
 def assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,11 @@ from instar.networks import _settings
 from instar.networks._layers import dropout_layer
 from instar.networks._sequences import SymbolEmbedding, mean_over_steps, trimmed
 from instar.networks.activations import ACTIVATIONS
-from instar.networks.base import Body, network
+from instar.networks.base import Body, Memory, network
+from instar.networks.decoders import Decoder, WritingSettings
 from instar.networks.initialization import initialize_weights
 from instar.settings import Settings, setting
-from instar.shapes import Grid, Tokens
+from instar.shapes import Grid, Symbols, Tokens
 
 # A long series is cut into patches, so that about so many are left: attention's cost grows with their square.
 _MOST_PATCHES = 64
@@ -69,7 +71,7 @@ class Transformer(Body):
 
     def __init__(self, shape: Tokens | Grid, settings: TransformerSettings) -> None:
         super().__init__()
-        self.width = settings.width
+        self.width = self.step_width = settings.width
         if isinstance(shape, Tokens):
             self.symbols = SymbolEmbedding(shape.vocabulary, settings.width)
         else:
@@ -87,6 +89,13 @@ class Transformer(Body):
             nn.init.zeros_(block.narrow.weight)  # type: ignore[union-attr, arg-type]
 
     def forward(self, content: Tensor) -> Tensor:
+        return mean_over_steps(*self._steps(content))
+
+    def read(self, content: Tensor) -> Memory:
+        steps, known = self._steps(content)
+        return Memory(steps, torch.ones_like(steps[:, :, 0], dtype=torch.bool) if known is None else known)
+
+    def _steps(self, content: Tensor) -> tuple[Tensor, Tensor | None]:
         known = None
         if self.of_symbols:
             tokens, known = trimmed(content)
@@ -96,7 +105,84 @@ class Transformer(Body):
         steps = self.drop(steps + waves(steps.shape[1], self.width, steps.device))
         for block in self.blocks:
             steps = block(steps, known)
-        return mean_over_steps(self.last(steps), known)
+        return self.last(steps), known
+
+
+class _WritingBlock(nn.Module):
+    """As `_Block`, with attention to what was written before, and then to what was read."""
+
+    def __init__(self, settings: TransformerSettings, memory: int) -> None:
+        super().__init__()
+        width, self.heads = settings.width, settings.heads
+        inner = settings.heads * -(-width // settings.heads)
+        self.before_written, self.ask = nn.LayerNorm(width), nn.Linear(width, 3 * inner)
+        self.gather_written = nn.Linear(inner, width)
+        self.before_read, self.ask_read = nn.LayerNorm(width), nn.Linear(width, inner)
+        self.offer = nn.Linear(memory, 2 * inner)
+        self.gather_read = nn.Linear(inner, width)
+        self.before_dense = nn.LayerNorm(width)
+        self.widen = nn.Sequential(nn.Linear(width, 4 * width), ACTIVATIONS[settings.activation]())
+        self.narrow = nn.Linear(4 * width, width)
+        self.drop = nn.Sequential(*dropout_layer(settings.dropout))
+
+    def offered(self, memory: Memory) -> Tensor:
+        """Keys and values of what was read, (2, B, heads, length, width of a head)."""
+        return self.offer(memory.steps).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def forward(
+        self, steps: Tensor, offered: Tensor, known: Tensor, before: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Steps that are written together see those before them; one step sees ``before``, the keys and values so far.
+
+        Returns the steps, and keys and values with theirs.
+        """
+        asked = self.ask(self.before_written(steps)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        own = asked[1:] if before is None else torch.cat([before, asked[1:]], 3)
+        seen = F.scaled_dot_product_attention(asked[0], own[0], own[1], is_causal=before is None)
+        steps = steps + self.drop(self.gather_written(seen.transpose(1, 2).flatten(2)))
+        queries = self.ask_read(self.before_read(steps)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        seen = F.scaled_dot_product_attention(queries, offered[0], offered[1], attn_mask=known[:, None, None, :])
+        steps = steps + self.drop(self.gather_read(seen.transpose(1, 2).flatten(2)))
+        return steps + self.drop(self.narrow(self.widen(self.before_dense(steps)))), own
+
+
+class TransformerDecoder(Decoder):
+    """As many blocks as the encoder has, each of which also looks at what was read."""
+
+    def __init__(self, settings: TransformerSettings, memory: int, answer: Symbols, writing: WritingSettings) -> None:
+        super().__init__(answer, writing)
+        self.width = settings.width
+        self.symbols = nn.Embedding(answer.vocabulary, settings.width)
+        self.drop = nn.Sequential(*dropout_layer(settings.dropout))
+        self.blocks = nn.ModuleList(_WritingBlock(settings, memory) for _ in range(settings.depth))
+        self.last, self.output = nn.LayerNorm(settings.width), nn.Linear(settings.width, answer.vocabulary)
+        initialize_weights(self, "glorot", settings.activation)
+        for block in self.blocks:
+            for layer in (block.gather_written, block.gather_read, block.narrow):
+                nn.init.zeros_(layer.weight)  # type: ignore[union-attr, arg-type]
+
+    def logits(self, memory: Memory, before: Tensor) -> Tensor:
+        steps = self.drop(self.symbols(before) + waves(before.shape[1], self.width, before.device))
+        for block in self.blocks:
+            steps, _ = block(steps, block.offered(memory), memory.known)  # type: ignore[operator]
+        return self.output(self.last(steps))
+
+    def begin(self, memory: Memory) -> list[tuple[Tensor, Tensor | None]]:
+        """What each block sees of what was read, and keys and values of what it wrote, none yet."""
+        return [(block.offered(memory), None) for block in self.blocks]  # type: ignore[operator]
+
+    def step(self, memory: Memory, state: Any, symbol: Tensor) -> tuple[Tensor, Any]:
+        written = state[0][1]
+        place = 0 if written is None else written.shape[3]
+        steps = self.symbols(symbol)[:, None] + waves(place + 1, self.width, symbol.device)[place:]
+        after = []
+        for block, (offered, before) in zip(self.blocks, state, strict=True):
+            steps, own = block(steps, offered, memory.known, before)
+            after.append((offered, own))
+        return self.output(self.last(steps))[:, 0], after
+
+    def pick(self, state: Any, rows: Tensor) -> Any:
+        return [(offered[:, rows], own[:, rows]) for offered, own in state]
 
 
 def waves(length: int, width: int, device: torch.device) -> Tensor:
@@ -114,6 +200,7 @@ def waves(length: int, width: int, device: torch.device) -> Tensor:
     axes=(1,),
     settings=TransformerSettings,
     recipe={"optimizer": "adamw", "rate": 1e-3, "weight_decay": 0.1, "clip": 1.0, "warmup": 50},
+    decoder=TransformerDecoder,
 )
 def transformer(shape: Tokens | Grid, settings: TransformerSettings) -> Body:
     return Transformer(shape, settings)

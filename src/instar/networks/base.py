@@ -16,16 +16,28 @@ from torch import Tensor, nn
 
 from instar.registry import Registry
 from instar.settings import Settings
-from instar.shapes import Answer, Grid, Shape
+from instar.shapes import Answer, Grid, Shape, Symbols
 
 Inputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a body read of a sequence: ``steps`` (B, length, width), and which of them count, ``known`` (B, length)."""
+
+    steps: Tensor
+    known: Tensor
+
+    def __getitem__(self, rows: Tensor) -> Memory:
+        return Memory(self.steps[rows], self.known[rows])
 
 
 class Body(nn.Module):
     """Turns one shape's tensors into a vector.
 
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
-    offers (B, members, width) instead of (B, width).
+    offers (B, members, width) instead of (B, width). ``step_width``: None, or how many numbers `read` gives for each
+    step of a sequence.
 
     ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
     (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens. A body must be constructible on
@@ -35,6 +47,11 @@ class Body(nn.Module):
 
     width: int
     members: int | None = None
+    step_width: int | None = None
+
+    def read(self, content: Tensor) -> Memory:
+        """The steps themselves, for a head that writes. Only of bodies with a ``step_width``."""
+        raise NotImplementedError
 
     def initialize(self, *inputs: Tensor | None) -> None:
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
@@ -43,9 +60,11 @@ class Body(nn.Module):
 class Head(nn.Module):
     """Turns features (B, width), or (B, members, width), into one target's answer.
 
-    ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink.
+    ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink. ``needs`` is
+    ``vector``, or ``steps`` where `forward` takes a `Memory` instead.
     """
 
+    needs: ClassVar[str] = "vector"
     decayed: ClassVar[tuple[str, ...]] = ()
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -71,6 +90,8 @@ class NetworkSpecification:
     limitation: what it cannot learn and why, said when it fails to.
     head: None, or a function (width of the features, answer) -> Head, where the network has a head of its own; then
         the settings of the ordinary heads do not apply.
+    decoder: None, or a function (its settings, width of a step, answer, writing settings) -> Head, where its steps can
+        be written from.
     """
 
     name: str
@@ -83,6 +104,7 @@ class NetworkSpecification:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     limitation: str | None = None
     head: Callable[[int, Answer], Head] | None = None
+    decoder: Callable[[Any, int, Symbols, Any], Head] | None = None
 
     def takes(self, shape: Shape) -> bool:
         return isinstance(shape, self.shapes) and (not isinstance(shape, Grid) or len(shape.extent) in self.axes)
@@ -102,12 +124,15 @@ def network(
     recipe: Mapping[str, Any] | None = None,
     limitation: str | None = None,
     head: Callable[[int, Answer], Head] | None = None,
+    decoder: Callable[[Any, int, Symbols, Any], Head] | None = None,
 ) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
     """Enter a builder into the registry of networks."""
 
     def enter(build: Callable[[Any, Any], Body]) -> Callable[[Any, Any], Body]:
         networks.register(name)(
-            NetworkSpecification(name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, head)
+            NetworkSpecification(
+                name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, head, decoder
+            )
         )
         return build
 

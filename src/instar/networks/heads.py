@@ -299,4 +299,5 @@ def make_head(answer: Answer, width: int, members: int | None, settings: HeadSet
         return ChoiceHead(width, members, answer, settings)
     if isinstance(answer, Several):
         return SeveralHead(width, members, answer, settings)
+    assert isinstance(answer, Amounts)  # what is written has a decoder
     return AmountsHead(width, members, answer)

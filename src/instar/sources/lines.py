@@ -27,7 +27,7 @@ class LinesSource(TextTable):
         return has_suffix(given, cls.suffixes) and not options.get("files")
 
     def checked(self) -> TableSource:
-        if next(self.frames([TEXT]), None) is None:
+        if next(self.frames(self.schema().columns), None) is None:
             raise SourceError("There are only blank lines", where=self.place, remedy="Write a text in each line")
         return self
 
@@ -41,9 +41,13 @@ class LinesSource(TextTable):
     def cut(self, content: bytes) -> int:
         return line_cut(content)
 
+    def texts(self, content: bytes) -> pl.Series:
+        """All lines that are not blank, without surrounding space."""
+        texts = _lines(content)
+        return texts.filter(texts != "")
+
     def parse(self, block: Block) -> pl.DataFrame:
-        texts = _lines(block.content)
-        return texts.filter(texts != "").to_frame()
+        return self.texts(block.content).to_frame()
 
     def parse_piece(self, content: bytes) -> pl.DataFrame | None:
         try:

@@ -22,7 +22,7 @@ import numpy as np
 from instar.evaluation.rivals._arrays import inputs_of, read_array
 from instar.evaluation.rivals.base import Inputs, Rival, failed, rivals
 from instar.evaluation.rivals.encoding import Encoder, affordable
-from instar.shapes import Amounts, Answer, Several, answer_from_json
+from instar.shapes import Amounts, Answer, Several, Symbols, answer_from_json
 
 # The choice among a rival's estimators is made with at most so many rows; few rows are used in four turns.
 CHOOSING_ROWS, TURNS_BELOW = 4000, 1000
@@ -31,7 +31,7 @@ CHOOSING_ROWS, TURNS_BELOW = 4000, 1000
 def work(folder: Path) -> None:
     """Let every rival of the task learn and answer, one after another, and leave each one's result when it is done."""
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    answer = answer_from_json(task)
+    answer = answer_from_json(task["answer"])
     for name in task["rivals"]:
         began = time.monotonic()
         result: dict[str, Any] = {"rows": 0, "probabilities": True, "failure": None}
@@ -85,6 +85,8 @@ def _compete(
         return len(learned), fitted.predict(given).reshape(len(asked), -1).astype(np.float64), asked, True
     if isinstance(answer, Several):
         return len(learned), fitted.predict_proba(given), asked, True
+    if isinstance(answer, Symbols):
+        return len(learned), np.asarray(fitted.predict(given), np.str_), asked, True
     scores, probabilities = _class_scores(fitted, given, answer.classes)
     return len(learned), scores, asked, probabilities
 

@@ -88,6 +88,7 @@ def failed(failure: Exception) -> str:
     return f"it failed ({type(failure).__name__}: {first[:200]})"
 
 
+Sequences = Literal["terms", "components", "codes"]
 Build = Callable[[Inputs, Answer, int], Sequence[Any]]
 
 
@@ -96,12 +97,14 @@ class Rival:
     """A rival's entry in the registry.
 
     build: (training inputs, answer, seed) -> estimators; of several, the one that does best on a quarter of the
-        training rows, not learned from, is fitted on all of them. They are classifiers for a Choice and for Several, of
-        which each label then has its own where one cannot take all, and regressors for Amounts.
+        training rows, not learned from, is fitted on all of them. They are classifiers for a Choice, for Several, of
+        which each label then has its own where one cannot take all, and for Symbols, whose classes are texts; and
+        regressors for Amounts.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
-        dense columns that tell most of these counts) or None (it does not look at sequences).
+        dense columns that tell most of these counts), ``codes`` (the last columns are the symbols as they are) or None
+        (it does not look at sequences).
     series: ``flat`` (each cell of a grid that is a course is a column) or ``features`` (mean, spread, spectrum, ... of
         each of its numbers along the course).
     suits: whether it is meant for such inputs; where not it is neither run nor mentioned.
@@ -124,7 +127,7 @@ class Rival:
     maximum_cells: int
     cost: int
     baseline: bool = False
-    sequences: Literal["terms", "components"] | None = "components"
+    sequences: Sequences | None = "components"
     series: Literal["flat", "features"] = "flat"
     maximum_terms: int = 2**24
     suits: Callable[[Inputs], bool] = lambda inputs: True
@@ -146,7 +149,7 @@ def rival(
     maximum_examined: int = 500_000,
     maximum_cells: int = 2**27,
     baseline: bool = False,
-    sequences: Literal["terms", "components"] | None = "components",
+    sequences: Sequences | None = "components",
     series: Literal["flat", "features"] = "flat",
     maximum_terms: int = 2**24,
     suits: Callable[[Inputs], bool] = lambda inputs: True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Amounts, Answer, Choice
+from instar.shapes import Amounts, Answer, Choice, Several
 
 # As many categories as fit in a bin each, the missing one apart.
 MOST_CATEGORIES = 255
@@ -30,7 +30,7 @@ def boosting(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     categorical = [first + code for code, size in enumerate(inputs.cardinalities) if size <= MOST_CATEGORIES]
     common = {"categorical_features": categorical or None, "random_state": seed}
     # A round is a tree for every class or label; where there are many, or many columns, there is less to choose from.
-    classes = 1 if isinstance(answer, Amounts) else answer.classes if isinstance(answer, Choice) else answer.labels
+    classes = answer.classes if isinstance(answer, Choice) else answer.labels if isinstance(answer, Several) else 1
     if len(inputs) < STOPPING_ROWS:
         rounds = (50, 150) if classes <= 3 else (100,)
         return [kind(max_iter=count, learning_rate=0.08, early_stopping=False, **common) for count in rounds]

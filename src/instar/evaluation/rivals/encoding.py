@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from instar.evaluation.rivals._series import FEATURES, features
 from instar.evaluation.rivals._terms import Components, Terms, groups_of_a_row
-from instar.evaluation.rivals.base import Inputs, Rival
+from instar.evaluation.rivals.base import Inputs, Rival, Sequences
 
 # Up to so many columns of zeros and ones the matrix is dense, and above it is sparse, up to the second number.
 # Categories that do not fit stand as the logarithm of how often they occur.
@@ -35,7 +36,7 @@ class Encoder:
         encoding: str,
         training: Inputs,
         *,
-        sequences: Literal["terms", "components"] | None = "components",
+        sequences: Sequences | None = "components",
         series: Literal["flat", "features"] = "flat",
         seed: int = 0,
     ) -> None:
@@ -51,11 +52,13 @@ class Encoder:
             else:
                 counts = np.bincount(training.codes[:, column], minlength=size)
                 self.frequencies[int(column)] = np.log1p(counts).astype(np.float32) / np.log1p(len(training))
-        self.sequences: list[Terms | Components] = []
+        self.sequences: list[Callable[[np.ndarray], Any]] = []
         if sequences == "terms":
             self.sequences = [Terms(shape, tokens) for shape, tokens in training.each_sequence()]
         elif sequences == "components":
             self.sequences = [Components(shape, tokens, seed) for shape, tokens in training.each_sequence()]
+        elif sequences == "codes":
+            self.sequences = [_as_numbers for _ in training.sequences]
         categories = encoding == "one-hot" and total > DENSE_COLUMNS
         self.sparse = categories or any(isinstance(each, Terms) for each in self.sequences)
 
@@ -95,3 +98,7 @@ class Encoder:
         rows, size = len(inputs), inputs.cardinalities[column]
         ones = np.ones(rows, dtype=np.float32)
         return sparse.csr_matrix((ones, inputs.codes[:, column], np.arange(rows + 1)), shape=(rows, size))
+
+
+def _as_numbers(tokens: np.ndarray) -> np.ndarray:
+    return tokens.astype(np.float32)

@@ -193,7 +193,7 @@ class _Match:
         task = {
             "rivals": [each.name for each in chosen],
             "exams": self.files,
-            **answer_as_json(self.answer),
+            "answer": answer_as_json(self.answer),
             "seed": self.seed,
         }
         (self.folder / "task.json").write_text(json.dumps(task), encoding="utf-8")

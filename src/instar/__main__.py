@@ -1,0 +1,5 @@
+"""``python -m instar``: the command line."""
+
+from instar.cli import main
+
+raise SystemExit(main())
