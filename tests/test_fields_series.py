@@ -113,6 +113,15 @@ def test_the_axis_of_the_steps_is_the_one_that_differs_or_the_longer_one(column,
     assert read(column).values.shape[1] == channels
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_row_with_other_channels_is_named_and_does_not_turn_the_others(turned):
+    good, bad = np.ones((2, 4)), np.ones((1, 4))
+    cells = [json.dumps((each.T if turned else each).tolist()) for each in (*[good] * 9, bad)]
+    arrays = read(pl.Series(cells))
+    assert arrays.values.shape == (36, 2) and arrays.present.tolist() == [True] * 9 + [False]
+    assert [(each.row, "1 channel where 2" in each.reason) for each in arrays.problems] == [(9, True)]
+
+
 def test_the_layout_can_be_said():
     assert read(np.ones((2, 3, 5)), series_layout="steps").values.shape == (6, 5)
     assert read(np.ones((2, 5, 3)), series_layout="channels").values.shape == (6, 5)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from benchmarks.bad_cases.base import Case
+from benchmarks.bad_cases.courses import series
 from benchmarks.bad_cases.disk import disk
 from benchmarks.bad_cases.models import damaged_models
 from benchmarks.bad_cases.pictures import pictures
+from benchmarks.bad_cases.recordings import recordings
+from benchmarks.bad_cases.sequences import sequences
 from benchmarks.bad_cases.tables import encodings, missing, numbers, ragged, targets
 from benchmarks.bad_cases.texts import texts
 from benchmarks.bad_cases.usage import usage
 from benchmarks.bad_cases.use import use
 
-FAMILIES = (missing, targets, ragged, encodings, numbers, pictures, texts, use, damaged_models, disk, usage)
+FAMILIES = (
+    *(missing, targets, ragged, encodings, numbers, pictures, texts, recordings, sequences, series),
+    *(use, damaged_models, disk, usage),
+)
 
 
 def all_cases() -> list[Case]:

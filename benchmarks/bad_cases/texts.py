@@ -53,6 +53,10 @@ def texts() -> Iterator[Case]:
     def spoiled(change: Callable[[Path], object]) -> Callable[[Path], None]:
         return lambda folder: [change(path) for path in reviews(folder).rglob("*.txt")] and None
 
+    def one_empty(folder: Path) -> None:
+        (reviews(folder) / "bad" / "00.txt").write_bytes(b"")
+
+    yield Case("text/one-empty", FILES, FINE, (), one_empty)
     yield Case("text/all-empty", FILES, DATA, ("reviews",), spoiled(lambda path: path.write_bytes(b"")))
     yield Case("text/all-blank", FILES, DATA, ("reviews",), spoiled(lambda path: path.write_bytes(b" \n\t")))
     yield Case("text/all-the-same", FILES, DATA, ("reviews",), spoiled(lambda path: path.write_bytes(b"the same text")))

@@ -21,12 +21,15 @@ from benchmarks.bad_cases.base import (
     write_csv,
 )
 from benchmarks.bad_cases.pictures import spoilt_files
+from benchmarks.bad_cases.recordings import odd_files, sounds
+from benchmarks.bad_cases.recordings import spoilt_files as spoilt_recordings
 
 # The models that cases use: what makes each one's examples, and the arguments that train it.
 MODELS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "table": (lambda folder: write_csv(folder / "data.csv"), ("train", "data.csv", "--target", "answer", *QUICK)),
     "amount": (lambda folder: write_csv(folder / "data.csv"), ("train", "data.csv", "--target", "income", *QUICK)),
     "photos": (lambda folder: photos(folder / "photos") and None, ("train", "photos", *QUICK)),
+    "sounds": (lambda folder: sounds(folder / "sounds") and None, ("train", "sounds", *QUICK)),
 }
 
 
@@ -54,6 +57,7 @@ def use() -> Iterator[Case]:
     yield from _content()
     yield from _wrong_things()
     yield from _new_pictures()
+    yield from _new_recordings()
 
 
 def _columns() -> Iterator[Case]:
@@ -143,3 +147,21 @@ def _new_pictures() -> Iterator[Case]:
     yield Case("predict/lost.jpg", lost, DATA, (r"lost\.jpg",), model("photos"))
     empty = with_model("photos", lambda folder: (folder / "new").mkdir())
     yield Case("predict/empty-folder", ("predict", "given", "new"), DATA, ("new",), empty)
+
+
+def _new_recordings() -> Iterator[Case]:
+    for name in ("cut-header.wav", "no-samples.wav", "video.wav", "not-a-number.wav", "cut.flac"):
+
+        def make(folder: Path, name: str = name) -> None:
+            model("sounds")(folder)
+            (folder / name).write_bytes(spoilt_recordings()[name])
+
+        yield Case(f"predict/{name}", ("predict", "given", name), DATA, (name.replace(".", r"\."),), make)
+
+    def beside(folder: Path) -> None:
+        model("sounds")(folder)
+        (folder / "video.wav").write_bytes(spoilt_recordings()["video.wav"])
+        (folder / "good.wav").write_bytes(odd_files()["96-khz-8-channels.wav"])
+
+    both = ("predict", "given", "good.wav", "video.wav")
+    yield Case("predict/video.wav-and-a-good-one", both, FINE, (r"video\.wav",), beside)

@@ -16,6 +16,8 @@ from instar.fields.digest import MISSING_TEXTS, words
 
 # Cells looked at for channels and lengths.
 SURVEYED_CELLS = 512
+# Where so many rows have one size the others may be wrong.
+SAME_SHARE = 0.9
 
 Cell = str | Sequence[Any]
 
@@ -93,14 +95,15 @@ def _number(text: str) -> float:
 def steps_come_first(outer: Sequence[int], inner: Sequence[int], layout: str) -> bool:
     """Whether the outer axis of rows with these sizes is that of the steps, where ``layout`` leaves it open.
 
-    The axis whose size changes from row to row is the steps'; where neither does, it is the longer one.
+    The axis whose size changes from row to row is the steps'; where neither does, but for a few rows, which may be
+    wrong, it is the longer one.
     """
-    if layout != "auto":
+    if layout != "auto" or not outer:
         return layout == "steps"
-    outer_differs, inner_differs = len(set(outer)) > 1, len(set(inner)) > 1
-    if outer_differs == inner_differs:
-        return not outer_differs and bool(outer) and outer[0] > inner[0]
-    return outer_differs
+    (outer_size, outer_rows), (inner_size, inner_rows) = (Counter(sizes).most_common(1)[0] for sizes in (outer, inner))
+    if min(outer_rows, inner_rows) >= SAME_SHARE * len(outer):
+        return outer_size > inner_size
+    return outer_rows < inner_rows
 
 
 def as_steps(values: np.ndarray, channels: int, maximum_steps: int) -> np.ndarray:
