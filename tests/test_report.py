@@ -16,7 +16,7 @@ from instar.evaluation.settings import EvaluationSettings
 from instar.evaluation.verdict import verdict
 from instar.metrics import Score
 from instar.settings import Duration
-from instar.shapes import Amounts, Choice, Grid, Picture, Several, Text, Vector
+from instar.shapes import Amounts, Choice, Grid, Image, Several, Text, Vector
 
 HOSTILE = "<script>alert('x')</script>\"&|`\n---\nlicense: evil"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -160,7 +160,7 @@ def test_metrics_are_a_dictionary_by_name_and_by_target_where_there_are_several(
 
 def test_json_is_strict_and_comes_back():
     rivals = [BASELINE, RivalResult("svm", "support vector machine", note="out of time")]
-    shown = {"photo": Picture(PNG, "a photo"), "size": Text("3")}
+    shown = {"photo": Image(PNG, "a photo"), "size": Text("3")}
     full = report(
         choices(rivals=rivals, show=lambda row: (f"line {row}", shown)),
         amounts(),
@@ -202,7 +202,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def hostile():
-    shown = {HOSTILE: Picture(PNG, HOSTILE), "b": Text(HOSTILE)}
+    shown = {HOSTILE: Image(PNG, HOSTILE), "b": Text(HOSTILE)}
     return report(
         choices(classes=(HOSTILE, "b", "c"), show=lambda row: (HOSTILE, shown), rivals=[BASELINE]),
         several((HOSTILE, "b"), show=lambda row: (HOSTILE, shown)),

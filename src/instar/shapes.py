@@ -168,7 +168,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Image:
     """A value that is shown as a picture: ``png`` is the encoded file."""
 
     png: bytes
@@ -183,4 +183,4 @@ class Curves:
     text: str = ""
 
 
-View = Text | Picture | Curves
+View = Text | Image | Curves

@@ -10,7 +10,7 @@ import torch
 
 from instar.fields import Arrays, Field, Kind, kinds
 from instar.fields.digest import digest
-from instar.shapes import NO_TEXT, Amounts, Choice, Curves, Grid, Picture, Several, Symbols, Text, Tokens, Vector
+from instar.shapes import NO_TEXT, Amounts, Choice, Curves, Grid, Image, Several, Symbols, Text, Tokens, Vector
 from instar.sources import Column
 from instar.sources.base import take
 
@@ -232,8 +232,8 @@ def test_a_value_is_shown_and_a_field_described(name, target):
     field, arrays = fit(kinds[name], target)
     present, missing = np.flatnonzero(arrays.present)[0], np.flatnonzero(~arrays.present)[0]
     view = field.show(arrays, int(present))
-    assert isinstance(view, Text | Picture | Curves)
-    assert view.png.startswith(b"\x89PNG") if isinstance(view, Picture) else view.text
+    assert isinstance(view, Text | Image | Curves)
+    assert view.png.startswith(b"\x89PNG") if isinstance(view, Image) else view.text
     assert field.show(arrays, int(missing)) == Text("missing")
     assert field.describe() and not field.describe().endswith(".")
 

@@ -11,7 +11,7 @@ from instar.evaluation.plots import curves_plot, scatter_plot
 from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import capital, rows_note, written, written_interval
 from instar.metrics import METRICS, Score
-from instar.shapes import Curves, Picture, View
+from instar.shapes import Curves, Image, View
 
 # A matrix is shown with its counts up to the first number of classes, and up to the second as colors alone.
 _COUNTED_CLASSES, _SHOWN_CLASSES = 12, 40
@@ -170,7 +170,7 @@ def mistakes_panel(result: TargetResult) -> str:
     """A gallery where there are pictures or curves, a table otherwise."""
     if not result.details.mistakes:
         return ""
-    if any(isinstance(view, Picture | Curves) for each in result.details.mistakes for view in each.inputs.values()):
+    if any(isinstance(view, Image | Curves) for each in result.details.mistakes for view in each.inputs.values()):
         return f'<div class="gallery">{"".join(_card(each) for each in result.details.mistakes)}</div>'
     names = list(result.details.mistakes[0].inputs)
     shown = names[:_SHOWN_INPUTS]
@@ -198,7 +198,7 @@ def _card(mistake: Mistake) -> str:
 
 def _image(view: View) -> str:
     """A picture or a plot; nothing of what is words alone."""
-    if isinstance(view, Picture):
+    if isinstance(view, Image):
         return f'<img alt="{escape(view.text)}" src="data:image/png;base64,{b64encode(view.png).decode()}">'
     return curves_plot(view.curves, title=view.text) if isinstance(view, Curves) else ""
 

@@ -24,7 +24,7 @@ from instar.fields._state import array, expect, whole
 from instar.fields._statistics import Moments
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
 from instar.settings import Settings, setting
-from instar.shapes import Grid, Picture, Text, View
+from instar.shapes import Grid, Image, Text, View
 from instar.sources import Column, FileColumn, FileReference
 
 SNIFFED_FILES = 16
@@ -182,7 +182,7 @@ class AudioField(Field):
         shown = frames[:: -(-len(frames) // SHOWN_FRAMES), 0].astype(np.float32)
         low, high = float(shown.min()), float(shown.max())
         gray = 255 * (shown - low) / max(high - low, 1.0)
-        return Picture(as_png(gray.T[::-1, :, None].astype(np.uint8)), seconds)
+        return Image(as_png(gray.T[::-1, :, None].astype(np.uint8)), seconds)
 
     def describe(self) -> str:
         channels, (bands, frames) = self.shape.channels, self.shape.extent

@@ -29,7 +29,8 @@ from instar.fields._state import array, expect, whole
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads
 from instar.settings import Settings, setting
-from instar.shapes import Grid, Picture, Text, View
+from instar.shapes import Grid, Text, View
+from instar.shapes import Image as ImageView
 from instar.sources import Column, FileColumn, FileReference
 
 # Headers looked at for the size, and pictures decoded to see whether they have colors and transparent places.
@@ -109,7 +110,7 @@ class ImageField(Field):
         return {"grid": grid, "present": prepared["present"]}
 
     def show(self, arrays: Arrays, row: int) -> View:
-        return Picture(as_png(arrays.values[row])) if arrays.present[row] else Text("missing")
+        return ImageView(as_png(arrays.values[row])) if arrays.present[row] else Text("missing")
 
     def describe(self) -> str:
         height, width = self.shape.extent
