@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 PREPARED_BYTES = 256 * 2**20
 # A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
 BLOCK_BYTES = 32 * 2**20
-# What a field of another shape than Vector prepares, each under a name of its own.
-PARTS = ("grid", "tokens", "present")
+# What a field of another shape than Vector prepares, each under a name of its own; ``whole`` is for itself alone, to
+# vary a grid that is a part of it.
+PARTS = ("grid", "tokens", "present", "whole")
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
 

@@ -183,11 +183,22 @@ def _rows_digest(rows: np.ndarray) -> np.ndarray:
     return digests
 
 
+def digest_file(file: FileReference) -> int:
+    """The digest of a file's bytes; of a folder that is one example, of its files' digests, whatever their names.
+
+    Raises SourceError where it cannot be read.
+    """
+    if file.is_folder:
+        digests = sorted(digest_file(part) for part in file.parts())
+        return digest_bytes(b"".join(each.to_bytes(8, "little") for each in digests))
+    with file.open() as stream:
+        return digest_stream(stream)
+
+
 def _file_digest(file: FileReference | None) -> int:
     if file is None:
         return int(MISSING)
     try:
-        with file.open() as stream:
-            return digest_stream(stream)
+        return digest_file(file)
     except SourceError:
         return int(MISSING)

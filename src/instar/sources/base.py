@@ -22,6 +22,7 @@ import polars as pl
 
 from instar.errors import SourceError, no_column
 from instar.registry import Registry
+from instar.sources.slices import files_of
 
 # Files that are read before what they gave is put away: enough to keep the processors busy.
 FILES_AT_A_TIME = 1_024
@@ -29,11 +30,27 @@ FILES_AT_A_TIME = 1_024
 
 @dataclass(frozen=True)
 class FileReference:
-    """One file of a source: a path, or bytes that came another way (an upload, a cell of a table)."""
+    """One file of a source: a path, or bytes that came another way (an upload, a cell of a table).
+
+    The path may be that of a folder which is one example, such as the slices of a scan: its `parts` can be opened.
+    """
 
     name: str
     path: Path | None = None
     content: bytes | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        return self.path is not None and self.path.is_dir()
+
+    def parts(self) -> list[FileReference]:
+        """The file itself, or the files in the folder, by name. Raises SourceError where they cannot be listed."""
+        if self.path is None or not self.path.is_dir():
+            return [self]
+        try:
+            return [FileReference(f"{self.name}/{name}", path=self.path / name) for name in files_of(self.path)]
+        except OSError as failure:
+            raise SourceError(f"The folder cannot be read ({failure.strerror})", where=self.name) from failure
 
     def read(self) -> bytes:
         """The file's bytes. Raises SourceError where it cannot be read."""

@@ -15,14 +15,16 @@ from instar.errors import SourceError
 from instar.parts import WORDS, part_called
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source, sources, thin
 from instar.sources.columns import ROWS_OF_A_CHUNK, check_columns
-from instar.sources.paths import as_path, existing, plain_name, reading, stamp
+from instar.sources.paths import as_path, existing, has_suffix, plain_name, reading, stamp
+from instar.sources.slices import holds_slices
 from instar.sources.table import DelimitedTable, TableSource
 
 FILE, CLASS, SPLIT = "file", "class", "split"
 METADATA, FILE_NAME = "metadata.csv", "file_name"
 
-# Suffixes of recordings that not every Python knows.
+# Suffixes of recordings that not every Python knows, and of scans, which none knows.
 _SOUNDS = (".flac", ".ogg", ".oga", ".opus", ".wave", ".caf", ".w64", ".rf64")
+_SCANS = (".nii", ".nii.gz")
 _FOREIGN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
 
 
@@ -45,12 +47,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """All files in a folder and the folders in it, each after ``prefix``, by name; links that lead ``above`` end."""
+    """All files in a folder and the folders in it, each after ``prefix``, by name; links that lead ``above`` end.
+
+    A folder that is one example, such as the slices of a scan, stands for itself.
+    """
     here = os.path.realpath(folder)
     if here in above:
         return
     for entry in _entries(folder):
-        if _is_folder(entry):
+        if _is_folder(entry) and not holds_slices(entry.path):
             yield from _walk(entry.path, f"{prefix}{entry.name}/", above | {here})
         else:
             yield prefix + entry.name
@@ -118,9 +123,10 @@ def _type_of(path: Path) -> str | None:
 
 @sources.register("files")
 class FilesSource(_Listed):
-    """A list of files, or one that is a picture or a recording by its name; the column ``file``.
+    """A list of files, or one that is a picture, a recording or a scan by its name; the column ``file``.
 
-    Where it is known that examples lie in files, one text file is one of them, and its lines are none.
+    A folder that holds the slices of a scan is one of them. Where it is known that examples lie in files, one text
+    file is one of them, and its lines are none.
     """
 
     precedence = -2
@@ -129,6 +135,8 @@ class FilesSource(_Listed):
     def recognizes(cls, given: Any, options: Mapping[str, Any]) -> bool:
         if isinstance(given, list | tuple):
             return bool(given) and all(isinstance(each, str | os.PathLike) for each in given)
+        if has_suffix(given, _SCANS):
+            return True
         path = as_path(given)
         kind = None if path is None or path.is_dir() else _type_of(path)
         known = ("image/", "audio/", "text/plain") if options.get("files") else ("image/", "audio/")
@@ -138,7 +146,7 @@ class FilesSource(_Listed):
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
         files = [existing(each) for each in (given if isinstance(given, list | tuple) else [given])]
         for file in files:
-            if not file.is_file():
+            if not file.is_file() and not holds_slices(file):
                 raise SourceError(
                     "This is no file", where=str(file), remedy="Give either files, or one folder of files"
                 )
@@ -151,7 +159,8 @@ class FilesSource(_Listed):
 class FolderSource(_Listed):
     """A folder whose folders are classes, or a plain one; ``train``, ``validation``, ``test`` in it are respected.
 
-    Files in the folders of a class belong to it. Files beside the folders of classes are left out.
+    Files in the folders of a class belong to it. Files beside the folders of classes are left out. A folder that holds
+    the slices of a scan is one example, and no class.
     """
 
     precedence = -1
@@ -175,7 +184,10 @@ class FolderSource(_Listed):
 
     @classmethod
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
-        source = cls(existing(given))
+        folder = existing(given)
+        if holds_slices(folder):
+            return FilesSource.open(folder, options)
+        source = cls(folder)
         if not source._files:
             raise SourceError(
                 "There is no file in the folder", where=source.place, remedy="Put a folder per class in it"
@@ -220,7 +232,15 @@ def _classified(folder: Path) -> Iterator[tuple[str, str]]:
     if not classes:
         return ((file, "") for file in _walk(folder))
     real = frozenset({os.path.realpath(folder)})
-    return ((file, each.name) for each in classes for file in _walk(each.path, f"{each.name}/", real))
+    return (found for each in classes for found in _of_class(each, real))
+
+
+def _of_class(folder: os.DirEntry[str], above: frozenset[str]) -> Iterator[tuple[str, str]]:
+    if holds_slices(folder.path):
+        yield folder.name, ""
+        return
+    for file in _walk(folder.path, f"{folder.name}/", above):
+        yield file, folder.name
 
 
 @sources.register("metadata-folder")

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from instar.errors import SourceError, did_you_mean
+from instar.sources.slices import files_of
 
 
 def as_path(given: Any) -> Path | None:
@@ -87,7 +89,12 @@ def plain_name(path: Path) -> str:
 
 
 def stamp(path: Path) -> str:
-    """A file's path, size and time of change: what tells without reading that it may have changed."""
+    """A file's path, size and time of change: what tells without reading that it may have changed.
+
+    Of a folder that is one example, those of all files in it.
+    """
     with reading(path):
         found = path.stat()
+        if S_ISDIR(found.st_mode):
+            return f"{path.absolute()}\0" + "".join(stamp(path / name) for name in files_of(path))
         return f"{path.absolute()}\0{found.st_size}\0{found.st_mtime_ns}\0"

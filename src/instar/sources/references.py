@@ -10,6 +10,7 @@ import polars as pl
 
 from instar.errors import SourceError
 from instar.sources.base import FileColumn, FileReference
+from instar.sources.slices import files_of, holds_slices
 
 _TRIED = 64
 
@@ -56,8 +57,10 @@ class References:
         return FileReference(cell, path=path)
 
     def _lies_inside(self, path: Path) -> bool:
-        """Whether the file that ``path`` leads to, all symbolic links followed, lies in the folder."""
+        """Whether the file that ``path`` leads to, or each in a folder, lies in the folder, symbolic links followed."""
         try:
+            if path.is_dir() and not all(self._is_within(os.path.realpath(path / name)) for name in files_of(path)):
+                return False
             if path.name in ("", ".", "..") or path.is_symlink():
                 return self._is_within(os.path.realpath(path))
             parent = str(path.parent)
@@ -72,6 +75,7 @@ class References:
 
     def _is_file(self, cell: str) -> bool:
         try:
-            return bool(cell) and (self.folder / cell).is_file()
+            path = self.folder / cell
+            return bool(cell) and (path.is_file() or holds_slices(path))
         except (OSError, ValueError):
             return False

@@ -1,0 +1,77 @@
+"""Where in a volume a network looks, and how training volumes are varied.
+
+Torch is imported in functions: declaring what is varied must not cost its import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from instar.fields._series_grid import share
+from instar.fields._state import expect, word
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+FLIPS = ("none", "sides", "all")
+
+
+@dataclass(frozen=True)
+class Looking:
+    """What is varied and how far; 0 leaves it alone.
+
+    flip: which axes are mirrored, each one with even chance: none, left and right, or all. shift: of the side. gain: as
+    a fraction. offset, noise: in the spreads of the training voxels.
+    """
+
+    flip: str = "none"
+    shift: float = 0.0
+    gain: float = 0.0
+    offset: float = 0.0
+    noise: float = 0.0
+
+    @classmethod
+    def from_json(cls, content: Any) -> Looking:
+        """Raises ValueError or KeyError where that is none."""
+        expect(isinstance(content, Mapping), "looking")
+        amounts = {each.name: share(content, each.name) for each in fields(cls) if each.name != "flip"}
+        return cls(word(content, "flip", *FLIPS), **amounts)
+
+    def __call__(self, whole: Tensor, extent: tuple[int, ...], present: Tensor, generator: Generator) -> Tensor:
+        """A varied stretch of that extent of ``whole`` (B, channels, *extent), another one in each example.
+
+        Where it is smaller along an axis it lies anywhere, else it is shifted; beyond the edges they go on.
+        """
+        import torch
+
+        rows, sizes = len(whole), whole.shape[2:]
+        drawn = torch.rand((8, rows), generator=generator)
+        noise = torch.randn((rows, whole.shape[1], *extent), generator=generator) if self.noise else None
+        places = [
+            self._places(size, seen, axis, drawn) for axis, (size, seen) in enumerate(zip(sizes, extent, strict=True))
+        ]
+        varied = whole.new_empty((rows, whole.shape[1], *extent))
+        for row in range(rows):
+            seen = whole[row]
+            for axis, at in enumerate(places):
+                seen = seen.index_select(1 + axis, at[row].to(whole.device))
+            varied[row] = seen
+        gain, offset = ((2 * each - 1).view(rows, 1, 1, 1, 1).to(whole.device) for each in drawn[6:])
+        varied = varied * (1 + self.gain * gain) + self.offset * offset
+        if noise is not None:
+            varied = varied + self.noise * noise.to(whole.device)
+        return varied * present.view(rows, 1, 1, 1, 1)
+
+    def _places(self, size: int, seen: int, axis: int, drawn: Tensor) -> Tensor:
+        """(B, seen) int64: which cells of an axis each example is seen at."""
+        import torch
+
+        if seen < size:
+            first = torch.floor(drawn[axis] * (size - seen + 1))
+        else:
+            first = torch.round(self.shift * size * (2 * drawn[axis] - 1))
+        places = (first[:, None] + torch.arange(seen)).long().clamp(0, size - 1)
+        mirrored = self.flip == "all" or (self.flip == "sides" and axis == 2)
+        return torch.where(drawn[3 + axis, :, None] < 0.5, places.flip(1), places) if mirrored else places
