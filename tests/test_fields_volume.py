@@ -23,7 +23,7 @@ from instar.fields._scan import MOST_CHANNELS, plain
 from instar.fields._voxels import LONGEST_SIDE, fitting, middle_slices
 from instar.fields.digest import MISSING, digest
 from instar.fields.volume import FARTHEST, VolumeSettings
-from instar.shapes import Picture, Text
+from instar.shapes import Image, Text
 from instar.sources import Column, FileColumn, FileReference
 
 VOLUME = kinds["volume"]
@@ -493,7 +493,7 @@ def test_the_middle_slices_are_shown_upright_and_in_true_proportions():
     voxels[:, :10, 8:] = 0.5  # the back of the head
     field, arrays = fit(files(nifti(voxels, np.diag([1.0, 1.0, 4.0, 1.0]))))
     view = field.show(arrays, 0)
-    assert isinstance(view, Picture) and view.text.startswith("10 x 40 x 40 voxels of 1 to 4 mm")
+    assert isinstance(view, Image) and view.text.startswith("10 x 40 x 40 voxels of 1 to 4 mm")
     picture = middle_slices(arrays.values[0, 0], (4.0, 1.0, 1.0))[..., 0]
     assert picture.shape == (128, 3 * 128)
     above, front, side = np.split(picture, 3, axis=1)

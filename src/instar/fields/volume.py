@@ -22,7 +22,7 @@ from instar.fields._statistics import Reservoir
 from instar.fields._voxels import LONGEST_SIDE, Triple, fitting, middle_slices
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
 from instar.settings import Settings, setting
-from instar.shapes import Grid, Picture, Text, View
+from instar.shapes import Grid, Image, Text, View
 from instar.sources import Column, FileColumn, FileReference
 
 SNIFFED_FILES = 16
@@ -195,7 +195,7 @@ class VolumeField(Field):
         if not arrays.present[row]:
             return Text("missing")
         picture = middle_slices(arrays.values[row][0], self.sight.spacing)
-        return Picture(as_png(picture), f"{self._size()}: middle slices from above, the front and the side")
+        return Image(as_png(picture), f"{self._size()}: middle slices from above, the front and the side")
 
     def _size(self) -> str:
         size = " x ".join(map(str, self.sight.extent))
