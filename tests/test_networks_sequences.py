@@ -278,13 +278,23 @@ def test_an_inception_network_has_the_modules_of_the_paper():
     first, later = kernels + 32 + 2 * 128, 128 * 32 + 32 * kernels + 128 * 32 + 2 * 128
     around = 128 + 2 * 128 + 128 * 128 + 2 * 128
     assert sum(each.numel() for each in body.parameters()) == first + 5 * later + around
-    assert body.width == 128 and len(body.shortcuts) == 2
+    assert body.width == 128 and len(body.ensemble[0].shortcuts) == 2
+
+
+def test_the_members_of_an_inception_network_begin_apart_and_learn_by_themselves():
+    body = make(Grid(2, (30,)), "inception-time", {"members": 3, "width": 4}).parts[0].body
+    features = body(torch.randn(5, 2, 30, generator=torch.Generator().manual_seed(0)))
+    assert features.shape == (5, 3, 16)
+    assert not torch.equal(features[:, 0], features[:, 1])
+    features[:, 1].sum().backward()
+    learns = [any(each.grad.any() for each in member.parameters()) for member in body.ensemble]
+    assert learns == [False, True, False]
 
 
 def test_kernels_are_no_longer_than_the_series():
     with torch.device("meta"):
         body = assemble({"x": Grid(1, (24,))}, TWO, "inception-time").parts[0].body
-    assert [each.kernel_size[0] for each in body.inception[0].convolutions] == [23, 19, 9]
+    assert [each.kernel_size[1] for each in body.ensemble[0].inception[0].convolutions] == [23, 19, 9]
 
 
 @pytest.mark.parametrize("windows", [(), (0,), (65,), tuple(range(1, 18))])
