@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,51 @@ def test_classes_are_those_of_all_labelled_rows_and_counts_those_of_the_rows_lea
     assert targets[0].classes == ("a", "b") and targets[0].answer.counts == (0, 2)
     assert inputs[0].center.tolist() == [1.5], "inputs are fitted on the rows that are learned from alone"
     assert columns.fit(np.array([0, 2]))[1][0].classes == ("a", "b")
+
+
+def log_of(run: Path, event: str) -> dict[str, dict[str, Any]]:
+    """The last line of that event, by stage."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return {line["stage"]: line for line in lines if line["event"] == event}
+
+
+@pytest.mark.parametrize(("target", "schedule"), [("answer", "plateau"), ("answer", "cosine"), ("size", "cosine")])
+def test_few_rows_say_for_how_long_to_learn_and_are_learned_from(target: str, schedule: str, tmp_path: Path) -> None:
+    source = table(300).with_columns(part=pl.Series(["train"] * 200 + ["validation"] * 40 + ["test"] * 60))
+    given = {**QUICK, "epochs": 12, "batch": 20, "schedule": schedule, "split": "part", "target": target}
+    given["exclude"] = ["answer" if target == "size" else "size"]
+    model, report = learn(source, {**given, "out": str(tmp_path / "run")})
+    ends, starts = log_of(tmp_path / "run", "end"), log_of(tmp_path / "run", "start")
+    assert list(ends) == ["length", "train"]
+    assert [start["steps"] for start in starts.values()] == [10, 12], "200 and 240 rows, twenty at a time"
+    assert ends["train"]["epochs"] == (12 if schedule == "cosine" else ends["length"]["best_epoch"])
+    assert len(model.residuals.get("size", ())) == (40 if target == "size" else 0)
+    assert report.targets[0].examined == 60
+    assert any("learned from the validation rows too" in note for note in report.notes)
+
+    for stop in (5, 60, 200):  # in the first training, in the first or the second, and later than some of them
+        with suppress(InterruptionError):
+            learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stopping_after(stop))
+    learn(source, {**given, "out": str(tmp_path / "stopped")})
+    whole, stopped = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "stopped"))
+    assert whole == stopped
+
+
+def test_a_schedule_is_not_followed_to_an_end_that_is_much_worse_than_its_best(tmp_path: Path) -> None:
+    """The answers are noise, so the longer a network learns the worse it gets."""
+    generator = np.random.default_rng(0)
+    inputs = {f"x{number}": generator.normal(size=300) for number in range(20)}
+    source = pl.DataFrame({**inputs, "answer": generator.choice(["up", "down"], 300)})
+    source = source.with_columns(part=pl.Series(["train"] * 60 + ["validation"] * 180 + ["test"] * 60))
+    settings = {"target": "answer", "split": "part", "rivals": False, "network": "mlp", "schedule": "cosine"}
+    learn(source, {**settings, "epochs": 40, "out": str(tmp_path / "run")})
+    ends = log_of(tmp_path / "run", "end")
+    assert ends["length"]["last_loss"] > 1.2 * ends["length"]["best_loss"]
+    assert ends["train"]["epochs"] == ends["length"]["best_epoch"] < 40
+    rates = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    last = [line["rate"] for line in rates if line["stage"] == "train" and line["event"] == "epoch"][-1]
+    first = [line["rate"] for line in rates if line["stage"] == "length" and line["event"] == "epoch"]
+    assert last == pytest.approx(first[ends["train"]["epochs"] - 1], rel=0.05), "as far as the first one's had fallen"
 
 
 def test_time_that_finished_folds_took_is_not_there_for_the_rest(tmp_path: Path) -> None:

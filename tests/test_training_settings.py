@@ -9,7 +9,7 @@ import pytest
 
 from instar.errors import SettingError
 from instar.training.optimizers import OPTIMIZERS
-from instar.training.schedules import SCHEDULES, lowers_rate, rate_factor
+from instar.training.schedules import LEAST_GAIN, SCHEDULES, lowers_rate, rate_factor, renews_patience
 from instar.training.settings import TrainingSettings, default_batch, resolve
 
 
@@ -86,6 +86,18 @@ def test_schedules_have_their_shapes(schedule: str) -> None:
 def test_the_rate_rises_while_it_warms_up_and_then_follows_the_schedule() -> None:
     factors = [rate_factor("linear", step, 14, warmup=4) for step in range(14)]
     assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8, *(1 - step / 10 for step in range(10))])
+
+
+def test_gains_add_up_until_they_are_large_enough_to_renew_patience() -> None:
+    before, renewed, small = 1.0, [], LEAST_GAIN / 2.5
+    for step in range(1, 10):
+        loss = 1.0 - step * small
+        if renews_patience(loss, before):
+            before = loss
+            renewed.append(step)
+    assert renewed == [3, 6, 9]
+    assert renews_patience(2.0, None)
+    assert not renews_patience(0.0, 0.0)
 
 
 def test_a_plateau_falls_twice_before_patience_ends() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +13,12 @@ from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts
+from instar.split.settings import SEPARATE_EXAM_ROWS
+from instar.training.schedules import SCHEDULES
 from instar.trial import Material, Trial, conduct
 
-if TYPE_CHECKING:
-    from instar.training.loop import Outcome
+# A tenth of fewer rows is too few to decide by and too many to lose: they only say for how long to learn, if that.
+FEW_ROWS = SEPARATE_EXAM_ROWS
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Limits:
     seconds: float | None
     should_stop: Callable[[], bool]
 
-    def share(self, spent: float = 0.0, stages: int = 1) -> float | None:
+    def share(self, spent: float = 0.0, stages: float = 1) -> float | None:
         """Seconds for the next of so many stages that are left, where earlier ones took ``spent``."""
         return None if self.seconds is None else max(0.0, self.seconds - spent) / stages
 
@@ -59,56 +60,56 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     if division.exam is Exam.FOLDS:
         return _by_folds(material, division, run, limits, fitted)
     training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
-    trial = conduct(
-        material,
-        training,
-        validation if len(validation) else None,
-        folder=run.folder,
-        stage="train",
-        fitted=fitted,
-        seconds=limits.share(),
-        should_stop=limits.should_stop,
-    )
-    truth, answers = trial.truth(test), trial.answer(test)
-    held_out = validation if len(validation) else test
-    if len(held_out):
-        residuals = _residuals(trial.targets, trial.truth(held_out), trial.answer(held_out))
+    if len(validation) and len(training) + len(validation) < FEW_ROWS:
+        trials = _learn_from_both(material, (training, validation), run, limits, ("length", "train"))
+        notes = [f"With fewer than {FEW_ROWS:,} rows to learn from, the network learned from the validation rows too."]
     else:
-        nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
-        residuals = _residuals(trial.targets, nothing, nothing)
-    outcome = trial.outcome
-    notes = _notes(outcome.stopped_by, outcome.notes, "Training")
-    return Examined(trial, test, truth, answers, residuals, notes, outcome.seconds)
+        trials = [
+            conduct(
+                material,
+                training,
+                validation if len(validation) else None,
+                folder=run.folder,
+                stage="train",
+                fitted=fitted,
+                seconds=limits.share(),
+                should_stop=limits.should_stop,
+            )
+        ]
+        notes = []
+    trial, course = trials[-1], _Course.of(trials)
+    # The first of two has not learned from the validation rows.
+    residuals = _residuals(trials[0], validation if len(validation) else test)
+    notes += course.told("Training")
+    return Examined(trial, test, trial.truth(test), trial.answer(test), residuals, notes, course.seconds)
 
 
 def _by_folds(material: Material, division: Division, run: Run, limits: Limits, fitted: Fitted) -> Examined:
     """Every row is examined by a network that never saw it; the network that is saved learns from all rows.
 
-    It trains for the median of the folds' best lengths, since nothing is left to tell it when to stop.
+    It trains for the median of the folds' epochs, since nothing is left to tell it when to stop.
     """
     targets = fitted[1]
     rows: list[np.ndarray] = []
     answers: dict[str, list[np.ndarray]] = {each.name: [] for each in targets}
-    lengths: list[int] = []
+    courses: list[_Course] = []
     notes: list[str] = []
-    spent, stages = 0.0, 2 * division.settings.folds + 1
+    spent, stages = 0.0, division.settings.folds + 0.5  # the last is one training, and the others are two
     for number, (training, validation, examined) in enumerate(division.folds(), start=1):
         kept = run.kept(f"fold-{number}")
         if kept is None:
             within = Limits(limits.share(spent, stages), limits.should_stop)
-            outcome, second = _fold(material, (training, validation), division.rows, number, run, within)
-            given = second.answer(examined)
-            seconds = outcome.seconds + second.outcome.seconds
-            content = {**asdict(outcome), "notes": [*outcome.notes, *second.outcome.notes], "seconds": seconds}
-            if second.outcome.stopped_by == "time":
-                content["stopped_by"] = "time"
-            kept = {str(place): given[each.name] for place, each in enumerate(targets)}, content
+            names = f"fold {number}", f"fold {number} whole"
+            trials = _learn_from_both(material, (training, validation), run, within, names, labelled=division.rows)
+            given = trials[-1].answer(examined)
+            kept = {str(place): given[each.name] for place, each in enumerate(targets)}, asdict(_Course.of(trials))
             run.keep(f"fold-{number}", *kept)
         arrays, content = kept
+        course = _Course(**content)
         rows.append(examined)
-        lengths.append(int(content["best_epoch"]))
-        notes += _notes(content["stopped_by"], content["notes"], f"Fold {number}")
-        spent, stages = spent + content["seconds"], stages - 2
+        courses.append(course)
+        notes += course.told(f"Fold {number}")
+        spent, stages = spent + course.seconds, stages - 1
         for place, each in enumerate(targets):
             answers[each.name].append(arrays[str(place)])
     trial = conduct(
@@ -118,61 +119,113 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
         folder=run.folder,
         stage="train",
         fitted=fitted,
-        epochs=max(1, round(float(np.median(lengths)))),
-        seconds=limits.share(spent, stages),
+        epochs=max(1, round(float(np.median([each.length for each in courses])))),
+        seconds=limits.share(spent),
         should_stop=limits.should_stop,
     )
     examined = np.concatenate(rows)
     joined = {name: np.concatenate(parts) for name, parts in answers.items()}
     truth = trial.truth(examined)
-    notes += _notes(trial.outcome.stopped_by, trial.outcome.notes, "The last training")
-    seconds = spent + trial.outcome.seconds
-    return Examined(trial, examined, truth, joined, _residuals(targets, truth, joined), notes, seconds)
+    course = _Course.of([trial])
+    notes += course.told("The last training")
+    residuals = _residuals_of(targets, truth, joined)
+    return Examined(trial, examined, truth, joined, residuals, notes, spent + course.seconds)
 
 
-def _fold(
-    material: Material, parts: tuple[np.ndarray, np.ndarray], labelled: np.ndarray, number: int, run: Run, each: Limits
-) -> tuple[Outcome, Trial]:
-    """How the training went that found the best length, and the network that learned for so long from both parts.
+def _learn_from_both(
+    material: Material,
+    parts: tuple[np.ndarray, np.ndarray],
+    run: Run,
+    limits: Limits,
+    stages: tuple[str, str],
+    labelled: np.ndarray | None = None,
+) -> list[Trial]:
+    """Training and validation rows are learned from, by the last of the trials; the one before it found for how long.
 
-    The network that is saved learns from all rows as well, and so do the rivals: early stopping only tells for how
-    long (Goodfellow, Bengio & Courville 2016, algorithm 7.2). ``each``: the limits of each of the two trainings.
+    Rivals learn from both too; early stopping only tells for how long (Goodfellow, Bengio & Courville 2016, algorithm
+    7.2). Without validation rows nothing does, and there is one trial.
     """
     training, validation = parts
-    first = conduct(
-        material,
-        training,
-        validation,
-        folder=run.folder,
-        stage=f"fold {number}",
-        fitted=material.columns.fit(training, labelled=labelled),
-        seconds=each.share(),
-        should_stop=each.should_stop,
-    )
-    if not len(validation):
-        return first.outcome, first
+    trials: list[Trial] = []
+    if len(validation):
+        first = conduct(
+            material,
+            training,
+            validation,
+            folder=run.folder,
+            stage=stages[0],
+            fitted=material.columns.fit(training, labelled=labelled),
+            seconds=limits.share(stages=2),
+            should_stop=limits.should_stop,
+        )
+        trials.append(first)
     both = np.union1d(training, validation)
     second = conduct(
         material,
         both,
         None,
         folder=run.folder,
-        stage=f"fold {number} whole",
+        stage=stages[1],
         fitted=material.columns.fit(both, labelled=labelled),
-        epochs=max(1, first.outcome.best_epoch),
-        seconds=each.share(),
-        should_stop=each.should_stop,
+        epochs=_length(trials[0], len(validation)) if trials else None,
+        seconds=limits.share(trials[0].outcome.seconds if trials else 0.0),
+        should_stop=limits.should_stop,
     )
-    return first.outcome, second
+    return [*trials, second]
 
 
-def _notes(stopped_by: str, notes: Sequence[str], who: str) -> list[str]:
-    """What a person should know of a training's course."""
-    cut = [f"{who} was ended by --time before the network had stopped to improve."] if stopped_by == "time" else []
-    return [*cut, *notes]
+def _length(trial: Trial, rows: int) -> int:
+    """For how many epochs to learn as the trial did, which so many validation ``rows`` watched.
+
+    While a rate is high, it is chance which epoch is best, and most is gained where the rate has fallen. So training
+    goes to the end of a schedule, unless the loss was higher there than at its best by two standard errors of a mean
+    over rows whose losses differ about as much as they are large.
+    """
+    outcome = trial.outcome
+    best, last = outcome.best_loss, outcome.last_loss
+    ended = SCHEDULES[trial.settings.schedule].sized and outcome.stopped_by == "epochs"
+    if ended and best is not None and last is not None and last <= best * (1 + 2 * rows**-0.5):
+        return outcome.epochs
+    return max(1, outcome.best_epoch)
 
 
-def _residuals(
+@dataclass(frozen=True)
+class _Course:
+    """How one or two trainings for one network went, as JSON.
+
+    length: epochs of the last; seconds: of all.
+    """
+
+    length: int
+    stopped_by: str
+    notes: Sequence[str]
+    seconds: float
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> _Course:
+        outcomes = [each.outcome for each in trials]
+        ends = [each.stopped_by for each in outcomes]
+        return cls(
+            outcomes[-1].epochs,
+            "time" if "time" in ends else ends[0],
+            [note for each in outcomes for note in each.notes],
+            sum(each.seconds for each in outcomes),
+        )
+
+    def told(self, who: str) -> list[str]:
+        """What a person should know of it."""
+        cut = [f"{who} was ended by --time before the network had stopped to improve."]
+        return [*(cut if self.stopped_by == "time" else []), *self.notes]
+
+
+def _residuals(trial: Trial, rows: np.ndarray) -> dict[str, np.ndarray]:
+    if len(rows):
+        return _residuals_of(trial.targets, trial.truth(rows), trial.answer(rows))
+    nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
+    return _residuals_of(trial.targets, nothing, nothing)
+
+
+def _residuals_of(
     targets: Sequence[Field], truth: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     return {

@@ -14,7 +14,7 @@ _MAIN_STAGE = "train"
 def learning_curves(history: Sequence[Entry]) -> str:
     """Plots of the losses and of the learning rate over epochs; empty where nothing was logged."""
     stages = list(dict.fromkeys(entry.get("stage", _MAIN_STAGE) for entry in history))
-    ordered = sorted(stages, key=lambda stage: stage == _MAIN_STAGE)  # the saved network is drawn over its folds
+    ordered = sorted(stages, key=lambda stage: stage == _MAIN_STAGE)  # the saved network is drawn over the others
     losses, rates, best = [], [], None
     for stage in ordered:
         entries = [entry for entry in history if entry.get("stage", _MAIN_STAGE) == stage]
@@ -23,8 +23,8 @@ def learning_curves(history: Sequence[Entry]) -> str:
         labels = ("training loss", "validation loss", "rate") if whole else ("", "", "")
         losses.append(Line(labels[0], "one" if whole else "faint", _series(entries, "loss", steps)))
         validation = _series(entries, "validation_loss", steps)
-        fold_label = "validation, folds" if not whole and stage == ordered[0] else labels[1]
-        losses.append(Line(fold_label, "two" if whole else "two thin", validation))
+        other_label = "validation, other trainings" if not whole and stage == ordered[0] else labels[1]
+        losses.append(Line(other_label, "two" if whole else "two thin", validation))
         if whole:
             rates.append(Line("", "one", _series(entries, "rate", steps)))
             ends = [entry for entry in entries if entry.get("event") == "end"]

@@ -9,7 +9,7 @@ start      settings, parameters, steps (in an epoch), epochs, threads, device, t
 progress   within a long epoch: epoch, step, loss, rate, gradient_norm, seconds
 epoch      an evaluation: the same, and validation_loss (null without validation rows), best, waits
 resume     step, notes; what was written after the checkpoint is gone
-end        the outcome: best_epoch, best_loss, epochs, steps, seconds, stopped_by, notes
+end        the outcome: best_epoch, best_loss, last_loss, epochs, steps, seconds, stopped_by, notes
 ========== ====================================================================================================
 
 ``epoch`` counts the epoch under way or just ended from 1, ``step`` the finished steps of all epochs; losses are means

@@ -26,7 +26,7 @@ from instar.training.optimizers import OPTIMIZERS
 from instar.training.parameters import FlatParameters
 from instar.training.record import Record
 from instar.training.regularization import WeightAverage, mixable, mixup, regularize_gradient, regularize_weights
-from instar.training.schedules import PLATEAU_FACTOR, PLATEAU_LEAST, lowers_rate, rate_factor
+from instar.training.schedules import PLATEAU_FACTOR, PLATEAU_LEAST, lowers_rate, rate_factor, renews_patience
 from instar.training.settings import TrainingSettings
 from instar.training.state import TrainingState
 
@@ -43,7 +43,7 @@ class Outcome:
     """How a training ended.
 
     best_epoch: the epoch, from 1, after or in which the weights that the network now has were measured.
-    best_loss: their validation loss; None without validation rows.
+    best_loss: their validation loss; last_loss: that of the last evaluation. None without validation rows.
     epochs, steps: how many were begun, and finished.
     seconds: of training, interruptions left out.
     stopped_by: ``epochs``, ``patience`` or ``time``.
@@ -52,6 +52,7 @@ class Outcome:
 
     best_epoch: int
     best_loss: float | None
+    last_loss: float | None
     epochs: int
     steps: int
     seconds: float
@@ -80,7 +81,8 @@ def train(
     folder: gets ``metrics.jsonl`` and ``checkpoint/``; a checkpoint of this stage that is there is gone on from, and
         one of a stage that is over gives its result at once.
     seed: every draw of a step comes from it, the stage and the step.
-    epochs: how many at most, instead of the settings'; exactly so many where ``validation`` is None.
+    epochs: how many at most, instead of the settings'; exactly so many where ``validation`` is None. A rate that falls
+        towards an end falls as if training went on to the settings' last epoch: what comes after is left out.
     seconds: of training, before and after interruptions, after which it ends with the best weights so far.
     should_stop: asked before each step; where it says yes, a checkpoint is written and InterruptionError raised.
     stage: names this training within the folder (``train``, or a fold).
@@ -139,6 +141,7 @@ class _Learner:
         # Without validation rows nothing says when the rate is too high, so it falls where it usually would have.
         unguided = self.validation is None and self.settings.schedule == "plateau"
         self.schedule = "trapezoid" if unguided else self.settings.schedule
+        self.planned = self.epochs if unguided else max(self.epochs, self.settings.epochs or 1)
 
     def learn(self, seconds: float | None, should_stop: Callable[[], bool]) -> None:
         """Step after step, until `Progress.stopped_by` says why it is over."""
@@ -181,7 +184,7 @@ class _Learner:
         value, norm = loss.item(), torch.linalg.vector_norm(parameters.gradient).item()
         if not math.isfinite(value + norm):
             raise self.diverged("The loss" if not math.isfinite(value) else "The gradient of the loss")
-        factor = rate_factor(self.schedule, step, self.epochs * self.training.steps, settings.warmup)
+        factor = rate_factor(self.schedule, step, self.planned * self.training.steps, settings.warmup)
         rate = (settings.rate or 0.0) * self.progress.factor * factor
         with torch.no_grad():
             regularize_gradient(parameters, settings, norm)
@@ -203,12 +206,14 @@ class _Learner:
         else:
             with self.averaged():
                 loss = self.validation_loss(self.validation)
+                progress.last_loss = loss if math.isfinite(loss) else None
                 better = math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
                 if better:
-                    progress.best_loss, progress.best_step, progress.waits = loss, progress.step, 0
+                    progress.best_loss, progress.best_step = loss, progress.step
                     self.state.keep_best()
-                else:
-                    progress.waits += 1
+                progress.waits += 1
+                if better and renews_patience(loss, progress.renewing_loss):
+                    progress.renewing_loss, progress.waits = loss, 0
             self.record.line("epoch", norm, rate, validation_loss=loss, best=better, waits=progress.waits)
             lowers = self.schedule == "plateau" and lowers_rate(progress.waits, patience)
             if lowers:
@@ -250,6 +255,7 @@ class _Learner:
         return Outcome(
             best_epoch=math.ceil(progress.best_step / steps),
             best_loss=progress.best_loss,
+            last_loss=progress.last_loss,
             epochs=math.ceil(progress.step / steps),
             steps=progress.step,
             seconds=progress.seconds,

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 PLATEAU_FACTOR = 0.2
 PLATEAU_STAGES = 3
 PLATEAU_LEAST = 1e-3
+# The share of its loss that a network has to gain before patience begins anew. Less of it is kept all the same, but
+# each thousandth would buy a whole patience, for hours on a large table.
+LEAST_GAIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,12 @@ def rate_factor(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
     return SCHEDULES[schedule].factor(min(1.0, done))
 
 
+def renews_patience(loss: float, before: float | None) -> bool:
+    """Whether ``loss`` is so much lower than ``before``, that after which patience last began, that it begins anew."""
+    return before is None or loss < before * (1.0 - LEAST_GAIN)
+
+
 def lowers_rate(waits: int, patience: int) -> bool:
-    """Whether the rate is to be lowered, now that ``waits`` evaluations have passed since the last better one."""
+    """Whether the rate is to be lowered, now that ``waits`` evaluations have passed since patience began."""
     stage = max(1, math.ceil(patience / PLATEAU_STAGES))
     return waits > 0 and waits < patience and waits % stage == 0

@@ -22,7 +22,7 @@ class TrainingSettings(Settings):
     batch: int | None = setting(None, "rows in a step", minimum=1)
     patience: int | None = setting(
         None,
-        "evaluations without a lower validation loss after which training ends (early stopping)",
+        "evaluations that do not lower the validation loss by a hundredth, after which training ends (early stopping)",
         minimum=1,
         common=True,
         source="Morgan & Bourlard 1990; Prechelt 1998",
@@ -110,11 +110,11 @@ def _complete(settings: TrainingSettings, rows: int) -> TrainingSettings:
     steps = math.ceil(max(1, rows) / batch)
     sized = SCHEDULES[settings.schedule].sized
     if sized:
-        epochs = settings.epochs or _between(_SIZED / steps, 15, 100)
+        epochs = settings.epochs or _between(_SIZED / steps, 15, 150)
     else:
         epochs = settings.epochs or _between(_LONGEST / steps, 60, 500)
     # A rate that falls towards the last epoch gains most in the end: stopping before would throw that away.
-    patience = settings.patience or (epochs if sized else _between(_WAITING / steps, 12, 40))
+    patience = settings.patience or (epochs * steps if sized else _between(_WAITING / steps, 12, 40))
     rate = optimizer.rate if settings.rate is None else settings.rate
     if settings.rate_batch is not None:
         rate *= math.sqrt(min(1.0, batch / settings.rate_batch))

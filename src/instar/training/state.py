@@ -20,7 +20,8 @@ class Progress:
 
     step: finished steps of all epochs.
     loss_sum, loss_rows: sum of the losses of the rows seen since the last evaluation, and how many they are.
-    best_loss, best_step: the lowest validation loss, and after which step it was measured.
+    best_loss, best_step: the lowest validation loss, and after which step it was measured; last_loss: the latest one.
+    renewing_loss: the validation loss with which patience last began anew.
     waits: evaluations since then.
     factor: what a plateau has made of the rate.
     seconds: spent training, interruptions left out.
@@ -32,6 +33,8 @@ class Progress:
     loss_rows: int = 0
     best_loss: float | None = None
     best_step: int = 0
+    last_loss: float | None = None
+    renewing_loss: float | None = None
     waits: int = 0
     factor: float = 1.0
     seconds: float = 0.0
