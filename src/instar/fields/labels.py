@@ -5,9 +5,7 @@ An empty cell is missing: nobody knows its labels. ``[]`` is known to have none,
 
 from __future__ import annotations
 
-import ast
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +14,10 @@ import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError
+from instar.fields._labels import LIST, NOTHING, SEPARATORS, find_separator, move, parts_of
 from instar.fields._state import array, expect, whole, word
 from instar.fields._statistics import Counter
-from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values, quote
+from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values, quote
 from instar.fields.category import LONGEST_TEXT, TELLING_CELLS, Lookup, distinct
 from instar.fields.digest import as_floats, digest, parse_numbers, words
 from instar.settings import Settings, setting
@@ -26,21 +25,10 @@ from instar.shapes import ANSWERED_FROM, Several, Text, Vector
 from instar.sources import Column, FileColumn
 from instar.words import percent
 
-LIST = "list"
-# Between labels; a list is one of JSON, as nested cells become, or as Python writes it.
-SEPARATORS = {"semicolon": ";", "bar": "|", "comma": ",", "slash": "/", "space": " "}
-# Those that are looked for: a slash and a space stand in ordinary words and between them.
-LIKELY = ("semicolon", "bar", "comma")
-NOTHING = "[]"
-# So many cells have several labels at least, and each label stands in so many cells on average, where it is certain
-# that these are labels.
-LEAST_SEVERAL, LEAST_CELLS_OF_A_LABEL = 0.1, 3
-# Labels stand before and behind others. The parts of "Boston, MA" have their places.
-LEAST_MOVING = 0.3
+# Each label stands in so many cells on average where it is certain that these are labels.
+LEAST_CELLS_OF_A_LABEL = 3
 # Of cells that cannot be read, and of labels that a cell has twice.
 MOST_ODD = 0.05
-# Beyond this many letters a cell is no list that Python wrote.
-LONGEST_CELL = 1 << 16
 MOST_LABELS = 1 << 14
 
 
@@ -211,9 +199,11 @@ class Labels(Kind):
     def sniff(self, sample: Column, *, target: bool = False) -> float:
         if not isinstance(sample, pl.Series) or not (sample.dtype == pl.String or isinstance(sample.dtype, pl.List)):
             return 0.0
+        if isinstance(sample.dtype, pl.List) and sample.dtype.inner.is_nested():
+            return 0.0
         texts = words(sample).drop_nulls()
         separator = find_separator(texts)
-        parts, problems = _parts(texts, separator)
+        parts, problems = parts_of(texts, separator)
         if not len(parts) or len(problems) > MOST_ODD * len(texts):
             return 0.0
         alone = parts.unique(maintain_order=True)
@@ -226,7 +216,7 @@ class Labels(Kind):
             fractions = ~np.isnan(numbers := as_floats(parse_numbers(labels))) & (numbers != np.floor(numbers))
             codes = not np.isnan(numbers).all()
             return 0.0 if fractions.any() or (codes and not recurring) else 0.97 if recurring and not codes else 0.6
-        return 0.92 if recurring and _move(alone, labels, texts) else 0.0
+        return 0.92 if recurring and move(alone, labels, texts) else 0.0
 
     def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
         labels = ("dry", "hot", "sour", "sweet")
@@ -243,7 +233,7 @@ class Labels(Kind):
         series = _series(column)
         texts = words(series)
         present = texts.is_not_null().to_numpy(writable=True)
-        parts, problems = _parts(texts, plan["separator"])
+        parts, problems = parts_of(texts, plan["separator"])
         present[[problem.row for problem in problems]] = False
         digests = digest(parts["label"])
         found, first = np.unique(digests, return_index=True)
@@ -286,81 +276,11 @@ class Labels(Kind):
         expect(not isinstance(field, SeveralField) or field.separator == separator, "separator")
 
 
-def find_separator(texts: pl.Series) -> str:
-    """What stands between the labels of cells: the first of `LIKELY` that many of them have, else what most have."""
-    if texts.str.starts_with("[").sum() > len(texts) / 2:
-        return LIST
-    having = {name: int(texts.str.contains(SEPARATORS[name], literal=True).sum()) for name in LIKELY}
-    many = [name for name, count in having.items() if count >= LEAST_SEVERAL * len(texts) and count]
-    return many[0] if many else max(LIKELY, key=having.__getitem__)
-
-
 def _series(column: Column) -> pl.Series:
     if isinstance(column, FileColumn | np.ndarray):
         what = "files" if isinstance(column, FileColumn) else "arrays"
         raise ColumnError(f"A column of {what} cannot be read as labels", remedy="Give cells such as red;round")
     return column
-
-
-def _parts(texts: pl.Series, separator: str) -> tuple[pl.DataFrame, list[Problem]]:
-    """The labels of every cell that can be read, with their ``row``; and why others cannot be."""
-    cells = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "label": texts}).drop_nulls()
-    reasons: dict[int, str] = {}
-    if separator == LIST:
-        listed = {text: _listed(text) for text in cells["label"].unique()}
-        reasons = {
-            row: f"{quote(text)} is no list of labels" for row, text in cells.iter_rows() if listed[text] is None
-        }
-        lists = [listed[text] or [] for text in cells["label"]]
-        cells = cells.with_columns(pl.Series("label", lists, dtype=pl.List(pl.String)))
-    else:
-        split = pl.col("label").str.split(SEPARATORS[separator])
-        cells = cells.filter(pl.col("label") != NOTHING).with_columns(split)
-    parts = cells.explode("label")
-    parts = parts.with_columns(words(parts["label"])).drop_nulls()
-    long = parts.filter(pl.col("label").str.len_chars() > LONGEST_TEXT)
-    for row, label in long.iter_rows():
-        reasons.setdefault(row, f"{quote(label)} is longer than a label, which has {LONGEST_TEXT} letters at most")
-    parts = parts.filter(~pl.col("row").is_in(list(reasons)))
-    return parts, [Problem(row, reasons[row]) for row in sorted(reasons)]
-
-
-def _listed(text: str) -> list[str] | None:
-    """The labels of a list as JSON or Python writes it, or of a lone word; None where it is neither."""
-    if not text.startswith("["):
-        return [text]
-    for understand in (json.loads, _literal):
-        try:
-            labels = understand(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(labels, list) and all(isinstance(each, str | int | float | None) for each in labels):
-            # Halves of characters, which JSON can write, are none.
-            return [str(each).encode("utf-8", "replace").decode() for each in labels if each is not None]
-    return None
-
-
-def _literal(text: str) -> Any:
-    if len(text) > LONGEST_CELL:
-        raise ValueError(text)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes that are none
-        return ast.literal_eval(text)
-
-
-def _move(parts: pl.DataFrame, labels: pl.Series, texts: pl.Series) -> bool:
-    """Whether parts of cells are put together freely, are words, and stand now before and now behind others."""
-    several = parts["row"].value_counts().filter(pl.col("count") > 1)
-    if len(several) < LEAST_SEVERAL * len(texts) or texts.n_unique() <= len(labels):
-        return False
-    if labels.str.contains(r"\p{L}").sum() < len(labels) / 2:
-        return False
-    first = parts.unique("row", keep="first", maintain_order=True)["label"]
-    later = parts.filter(pl.col("row").is_in(several["row"].implode())).join(
-        parts.unique("row", keep="first", maintain_order=True), on=["row", "label"], how="anti"
-    )
-    moving = parts["label"].is_in(first.implode()) & parts["label"].is_in(later["label"].implode())
-    return bool(moving.sum() >= LEAST_MOVING * len(parts))
 
 
 def _found(arrays: Arrays, lookup: Lookup) -> tuple[np.ndarray, np.ndarray]:
