@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 
 import numpy as np
 import polars as pl
@@ -103,6 +104,26 @@ def test_rows_of_fractions_do_not_tell_signs_of_zero_and_kinds_of_nan():
     rows = np.array([[0.5, 0.0, np.nan], [0.5, -0.0, -np.nan]])
     assert len(set(digest(rows).tolist())) == 1
     assert len(set(digest(np.array([[1e300], [-1e300], [256.0], [np.inf], [-1.0]])).tolist())) == 5
+
+
+@given(some.lists(some.lists(FLOATS, min_size=8, max_size=8), min_size=1, max_size=3))
+def test_a_row_of_numbers_is_the_same_in_an_array_a_list_and_a_text(channels):
+    expected = digest(np.array([channels]))
+    assert digest(pl.Series([json.dumps(channels)])) == expected
+    assert digest(pl.Series([channels])) == expected
+    assert digest(pl.Series([[[repr(value) for value in each] for each in channels]])) == expected
+    assert digest(pl.Series([":".join(";".join(map(repr, each)) for each in channels)])) == expected
+    # A gap at the end, and axes of one, are how an array pads a row, and none of its content.
+    padded = np.full((1, 1, len(channels), 10), np.nan)
+    padded[0, 0, :, :8] = channels
+    assert digest(padded) == expected
+
+
+def test_lists_that_are_not_of_numbers_and_short_codes_are_texts():
+    texts = ["1;2", "01:05", "1:05", "555 1234", "[1, 'a']", "[1, [2]]", "[]", "[[1, 2], [3]]"]
+    assert digest(pl.Series(texts)).tolist() == [digest_bytes(text.encode()) for text in texts]
+    assert digest(pl.Series(["[1, 2]"])) == digest(pl.Series(["[1,2.0]"])) != digest(pl.Series(["[2, 1]"]))
+    assert digest(np.array([[np.nan, np.nan]])).tolist() == [int(MISSING)]
 
 
 def test_files_are_their_bytes(tmp_path):

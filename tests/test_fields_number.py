@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import polars as pl
@@ -209,3 +210,21 @@ def test_the_truth_is_the_amount_as_it_was_read(scale):
     far = np.array([learned.min() / 1e6, 1e9 * learned.std(), 0.1, np.nan])
     truth = field.truth(read(pl.Series(far).fill_nan(None)))
     assert np.array_equal(truth[:, 0], far, equal_nan=True)
+
+
+def test_lists_of_features_are_rows_of_numbers_and_waves_are_none():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(200, 30)).round(4)
+    waves = np.sin(np.arange(30) / 4 + generator.normal(size=(200, 1))) + generator.normal(size=(200, 30)) / 2
+    cells = [json.dumps(row.tolist()) for row in features]
+    for rows, expected in ((cells, "number"), ([json.dumps(row.tolist()) for row in waves], "series")):
+        sure = {name: kind.sniff(pl.Series(rows)) for name, kind in kinds.items()}
+        assert max(sure, key=sure.__getitem__) == expected
+    column = pl.Series([*cells[:3], None, "[1, 2]", '[1, "x"]'])
+    plan = NUMBER.survey(pl.Series(cells), NUMBER.settings())
+    arrays = NUMBER.read(column, plan)
+    assert np.array_equal(arrays.values[:3], features[:3])
+    assert arrays.present.tolist() == [True] * 3 + [False] * 3
+    assert np.array_equal(arrays.digests[:3], NUMBER.read(features[:3], plan).digests)
+    assert [problem.row for problem in arrays.problems] == [4, 5]
+    assert "2 numbers where 30 are expected" in arrays.problems[0].reason

@@ -28,7 +28,7 @@ from instar.settings import Settings
 from instar.sources import Chunk, Column, FileColumn, Source, bounded
 from instar.version import VERSION
 
-FORMAT = 2
+FORMAT = 3
 # A column of another kind than expected is unreadable in most rows, a dirty one in a few per cent; in between lies a
 # loss that should not pass in silence. One or two rows are a slip however small the table is.
 TOLERATED_SHARE, TOLERATED_ROWS = 0.1, 2

@@ -1,95 +1,33 @@
-"""Series as people write them: lists of numbers, lists of such lists, numbers in text; and as arrays."""
+"""Series as cells and as arrays: which axis has the steps, how many channels there are, where a series ends."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError
-from instar.fields.base import quote
-from instar.fields.digest import MISSING_TEXTS, words
+from instar.fields._lists import Cell, ListError, parse, typed_cells
+from instar.fields.digest import words
 
 # Cells looked at for channels and lengths.
 SURVEYED_CELLS = 512
 # Where so many rows have one size the others may be wrong.
 SAME_SHARE = 0.9
 
-Cell = str | Sequence[Any]
-
-
-class SeriesError(ValueError):
-    """Why a cell or a row is no series, in a phrase that follows its place."""
-
 
 def cells_of(column: pl.Series) -> list[Cell | None]:
     """The cells: text, or lists of a typed column; None where missing. Raises ColumnError for single numbers."""
     if isinstance(column.dtype, pl.List | pl.Array):
-        return column.to_list()
+        return typed_cells(column)
     if column.dtype in (pl.String, pl.Null):
         return words(column).to_list()
     raise ColumnError(
         f"A column of {column.dtype} cannot be read as series",
         remedy="Write each series into one cell, as [1.5, 2, 3], or give an array of one series a row",
     )
-
-
-def parse(cell: Cell) -> tuple[np.ndarray, bool]:
-    """The numbers of a cell, float64 (outer, inner), NaN where missing; and whether the cell is a list of lists.
-
-    A list of numbers, and text of one channel, is (1, steps). Text is JSON, or numbers with spaces or semicolons
-    between them and a colon between channels; then the outer axis has the channels. Raises SeriesError.
-    """
-    if isinstance(cell, str) and not cell.startswith("["):
-        return _as_array([_numbers(part) for part in cell.split(":")], cell), False
-    try:
-        rows = json.loads(cell) if isinstance(cell, str) else list(cell)
-    except (ValueError, RecursionError):
-        raise SeriesError(f"{quote(cell)} is no list of numbers") from None
-    lists = [isinstance(row, list | tuple | np.ndarray) for row in rows]
-    nested = any(lists)
-    if nested and not all(lists):
-        raise SeriesError(f"{quote(cell)} has both lists and numbers in it")
-    return _as_array(rows if nested else [rows], cell), nested
-
-
-def _as_array(rows: Sequence[Sequence[Any]], cell: Cell) -> np.ndarray:
-    lengths = sorted({len(row) for row in rows})
-    if len(lengths) > 1:
-        raise SeriesError(f"its channels have different lengths, from {lengths[0]} to {lengths[-1]} steps")
-    if lengths == [0]:
-        raise SeriesError("it has no steps")
-    try:
-        values = np.array(rows)
-        if values.dtype.kind == "U":  # what is in quotes is a word, also where it looks like a number
-            raise TypeError
-        values = values.astype(np.float64)
-    except (ValueError, TypeError, OverflowError):
-        raise SeriesError(f"{quote(cell)} holds more than numbers") from None
-    if values.ndim != 2:
-        raise SeriesError("its lists hold lists of lists")
-    return values
-
-
-def _numbers(text: str) -> list[float]:
-    parts = text.split(";") if ";" in text else text.split()
-    try:
-        return list(map(float, parts))
-    except ValueError:
-        return [_number(part.strip()) for part in parts]
-
-
-def _number(text: str) -> float:
-    if text in MISSING_TEXTS:
-        return np.nan
-    try:
-        return float(text)
-    except ValueError:
-        raise SeriesError(f"{quote(text)} is no number") from None
 
 
 def steps_come_first(outer: Sequence[int], inner: Sequence[int], layout: str) -> bool:
@@ -107,32 +45,26 @@ def steps_come_first(outer: Sequence[int], inner: Sequence[int], layout: str) ->
 
 
 def as_steps(values: np.ndarray, channels: int, maximum_steps: int) -> np.ndarray:
-    """One series (steps, channels) as float32, without the steps at its end that no channel has. Raises SeriesError.
+    """One series (steps, channels) as float32, without the steps at its end that no channel has. Raises ListError.
 
     Arrays and tables pad a shorter series with missing values at its end: these are none of it.
     """
     if values.shape[1] != channels:
-        raise SeriesError(f"it has {_channels(values.shape[1])} where {channels} are expected")
+        raise ListError(f"it has {_channels(values.shape[1])} where {channels} are expected")
     if len(values) > maximum_steps:
-        raise SeriesError(f"it has {len(values):,} steps, more than the {maximum_steps:,} of maximum_steps")
+        raise ListError(f"it has {len(values):,} steps, more than the {maximum_steps:,} of maximum_steps")
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
     infinite = np.isinf(single)
     if infinite.any():
         step = int(infinite.any(axis=1).argmax())
-        raise SeriesError(f"its step {step + 1} holds {values[step][infinite[step]][0]:g}, which is no number to use")
+        raise ListError(f"its step {step + 1} holds {values[step][infinite[step]][0]:g}, which is no number to use")
     known = np.flatnonzero(~np.isnan(single).all(axis=1))
     return single[: known[-1] + 1 if len(known) else 0]
 
 
 def _channels(count: int) -> str:
     return f"{count} channel" + ("" if count == 1 else "s")
-
-
-def oriented(cell: Cell, steps_first: bool) -> np.ndarray:
-    """The numbers of a cell, float64 (steps, channels). Raises SeriesError."""
-    values, nested = parse(cell)
-    return values if nested and steps_first else values.T
 
 
 def spread(cells: list[Cell | None], most: int) -> list[Cell]:
@@ -147,7 +79,7 @@ def understood(cells: list[Cell]) -> tuple[list[np.ndarray], list[bool], str]:
     for cell in cells:
         try:
             numbers, lists = parse(cell)
-        except SeriesError as failure:
+        except ListError as failure:
             reason = str(failure)
         else:
             values.append(numbers)

@@ -181,7 +181,7 @@ class Category(Kind):
         series = pl.Series(sample)
         if series.dtype in (pl.Boolean, pl.Categorical, pl.Enum):
             return 0.95
-        if series.dtype == pl.Null or series.dtype.is_temporal():
+        if series.dtype == pl.Null or series.dtype.is_temporal() or series.dtype.is_nested():
             return 0.1
         texts = words(series).drop_nulls()
         if not len(texts):

@@ -18,17 +18,13 @@ import numpy as np
 import polars as pl
 
 from instar.errors import SourceError
+from instar.fields._lists import numbers_in, typed_cells
 from instar.sources import Column, FileColumn, FileReference
+from instar.sources.columns import MISSING_TEXTS
 
 # Tasks that a thread takes at a time: handing each one over costs as much as reading a small file.
 TASKS_AT_A_TIME = 16
 BYTES_AT_A_TIME = 1 << 20
-
-# Texts that stand for a missing value, once surrounding space is removed. Only the customary ways to write them:
-# "Na" may be sodium, "NONE" or "Null" a name.
-MISSING_TEXTS = (
-    "", "?", "-", "NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "null", "NULL", "None", "none",
-)  # fmt: skip
 
 MISSING = np.uint64(0x9B1D5C3A7F20E846)
 _NUMBER = np.uint64(0x6A09E667F3BCC908)
@@ -42,13 +38,16 @@ def digest(column: Column) -> np.ndarray:
     """uint64 (n,): a hash of each cell's canonical content.
 
     Text that is a finite number hashes as its float64 value, -0.0 as 0.0; other text without surrounding space;
-    missing values (null, NaN, `MISSING_TEXTS`) as the constant `MISSING`; a row of an array as its shape and values;
-    a file as its bytes. It depends on nothing else: no type, kind, setting, machine or version.
+    missing values (null, NaN, `MISSING_TEXTS`) as the constant `MISSING`; a row of an array, and a list of numbers
+    however it is written, as its shape and values (`digest_numbers`); a file as its bytes. It depends on nothing
+    else: no type, kind, setting, machine or version.
     """
     if isinstance(column, FileColumn):
         return np.array(list(in_threads(_file_digest, column.files)), np.uint64)
     if isinstance(column, np.ndarray):
         return _series_digest(pl.Series(column)) if column.ndim == 1 else _rows_digest(column)
+    if isinstance(column.dtype, pl.List | pl.Array):
+        return _lists_digest(column)
     return _series_digest(column)
 
 
@@ -143,8 +142,13 @@ def _series_digest(series: pl.Series) -> np.ndarray:
 
 def _words_digest(texts: pl.Series) -> np.ndarray:
     known = texts.unique().drop_nulls()
-    hashed = pl.Series([digest_bytes(_canonical(text).encode()) for text in known], dtype=pl.UInt64)
+    hashed = pl.Series([_text_digest(text) for text in known], dtype=pl.UInt64)
     return texts.replace_strict(known, hashed, default=int(MISSING), return_dtype=pl.UInt64).to_numpy(writable=True)
+
+
+def _text_digest(text: str) -> int:
+    numbers = numbers_in(text)
+    return digest_bytes(_canonical(text).encode()) if numbers is None else digest_numbers(numbers)
 
 
 def _canonical(text: str) -> str:
@@ -159,27 +163,50 @@ def _canonical(text: str) -> str:
     return day if time == "00:00:00" and not zone else f"{day}T{time}{zone}"
 
 
+def digest_numbers(values: np.ndarray) -> int:
+    """The digest of one row of numbers (...), whatever wrote it: an array, a list in a cell, or text.
+
+    Axes of length 1 do not count, nor does what is missing at the end of an axis. Whole numbers from 0 to 255 hash as
+    bytes, others as float64: their values decide, not their type.
+    """
+    known = ~np.isnan(values)
+    if not known.all():
+        if not known.any():
+            return int(MISSING)
+        values = values[tuple(slice(int(places.max()) + 1) for places in np.nonzero(known))]
+        values = np.where(np.isnan(values), np.nan, values)  # one of the many bit patterns
+    return _hashed(values.reshape(_axes(values.shape)).astype("<f8") + 0.0)
+
+
+def _hashed(values: np.ndarray) -> int:
+    with np.errstate(invalid="ignore"):
+        small = values.astype(np.uint8)
+    shape = repr(values.shape).encode()
+    if (small == values).all():
+        return digest_bytes(b"bytes" + shape + small.tobytes())
+    return digest_bytes(b"float" + shape + values.tobytes())
+
+
+def _axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size > 1) or (1,)
+
+
 def _rows_digest(rows: np.ndarray) -> np.ndarray:
-    """Rows of whole numbers from 0 to 255 hash as bytes, others as float64: their values decide, not their type."""
-    digests = np.empty(len(rows), np.uint64)
-    flat = rows.reshape(len(rows), int(np.prod(rows.shape[1:])))
-    shape = repr(rows.shape[1:]).encode()
-    step = max(1, (1 << 22) // max(1, flat.shape[1]))
-    for start in range(0, len(rows), step):
-        block = flat[start : start + step]
-        if block.dtype.kind in "bu" and block.dtype.itemsize == 1:
-            small, whole = block, np.ones(len(block), bool)
-        else:
-            with np.errstate(invalid="ignore"):
-                small = block.astype(np.uint8)
-            whole = (small == block).all(axis=1)
-        for row in np.flatnonzero(whole):
-            digests[start + row] = digest_bytes(b"bytes" + shape + small[row].tobytes())
-        others = np.flatnonzero(~whole)
-        wide = block[others].astype("<f8") + 0.0
-        wide[np.isnan(wide)] = np.nan  # one of the many bit patterns
-        for row, content in zip(others, wide, strict=True):
-            digests[start + row] = digest_bytes(b"float" + shape + content.tobytes())
+    """`digest_numbers` of every row."""
+    rows = rows.reshape(len(rows), *_axes(rows.shape[1:]))
+    if rows.dtype.kind in "bu" and rows.dtype.itemsize == 1:
+        shape = repr(rows.shape[1:]).encode()
+        return np.array([digest_bytes(b"bytes" + shape + row.tobytes()) for row in rows], np.uint64)
+    return np.array([digest_numbers(row.astype(np.float64)) for row in rows], np.uint64)
+
+
+def _lists_digest(series: pl.Series) -> np.ndarray:
+    """Lists of numbers as rows of them, other lists as text."""
+    cells = typed_cells(series)
+    odd = [row for row, cell in enumerate(cells) if not isinstance(cell, np.ndarray)]
+    digests = np.array([digest_numbers(cell) if isinstance(cell, np.ndarray) else 0 for cell in cells], np.uint64)
+    if odd:
+        digests[odd] = _words_digest(words(series.gather(odd)))
     return digests
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError
+from instar.fields._lists import are_unordered, matrix_of, width_of
 from instar.fields._state import array, expect, word
 from instar.fields._statistics import Moments, Reservoir
 from instar.fields._written import PLAIN, find_writing, is_writing, parse
@@ -222,6 +223,8 @@ class Number(Kind):
             return 0.2 if sample.dtype in (pl.Boolean, pl.Null) else 0.0
         if has_codes(sample):
             return 0.3
+        if not target and are_unordered(sample):
+            return 0.9
         share = find_writing(sample)[1]
         return 0.9 * share if share >= LEAST_SHARE else 0.2 * share
 
@@ -236,6 +239,9 @@ class Number(Kind):
             single = sample.dtype.itemsize <= 4 if sample.dtype.kind == "f" else sample.dtype.itemsize <= 2
             return {"width": int(np.prod(sample.shape[1:])), "single": single}
         if isinstance(sample, pl.Series) and sample.dtype == pl.String:
+            width = width_of(sample)
+            if width is not None:
+                return {"width": width, "single": False}
             return {"width": None, "writing": find_writing(sample)[0]}
         return {"width": None, "writing": PLAIN}
 
@@ -245,6 +251,8 @@ class Number(Kind):
             raise ColumnError("A column of files cannot be read as numbers", remedy="Give a column of numbers")
         if isinstance(column, np.ndarray) and (column.ndim > 1 or plan["width"] is not None):
             return _read_matrix(column, plan)
+        if plan["width"] is not None and isinstance(column, pl.Series) and column.dtype == pl.String:
+            return _read_lists(column, plan["width"])
         if plan["width"] is not None:
             raise ColumnError(
                 "A column of single cells cannot be read as rows of numbers",
@@ -326,6 +334,15 @@ def _read_matrix(column: np.ndarray, plan: Mapping[str, Any]) -> Arrays:
     rows = np.flatnonzero(infinite.any(axis=1))
     problems = [Problem(int(row), f"number {int(infinite[row].argmax()) + 1} of the row is infinite") for row in rows]
     values[infinite] = np.nan
+    return Arrays(values, ~np.isnan(values).all(axis=1), digest(column), problems=problems)
+
+
+def _read_lists(column: pl.Series, width: int) -> Arrays:
+    values, reasons = matrix_of(column, width)
+    infinite = np.isinf(values)
+    reasons |= {int(row): "a number of the list is infinite" for row in np.flatnonzero(infinite.any(axis=1))}
+    values[infinite] = np.nan
+    problems = [Problem(row, reasons[row]) for row in sorted(reasons)]
     return Arrays(values, ~np.isnan(values).all(axis=1), digest(column), problems=problems)
 
 

@@ -11,23 +11,14 @@ import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError
-from instar.fields._series import (
-    Cell,
-    SeriesError,
-    as_steps,
-    cells_of,
-    oriented,
-    spread,
-    steps_come_first,
-    survey_cells,
-    understood,
-)
+from instar.fields._lists import LEAST_NUMBERS, Cell, ListError, are_unordered, is_list, parse
+from instar.fields._series import as_steps, cells_of, spread, steps_come_first, survey_cells, understood
 from instar.fields._series_grid import LONGEST, Preparation, Variation
 from instar.fields._state import array, expect, whole
 from instar.fields._statistics import Counter, Moments
 from instar.fields._steps import at_length, interpolated, moments_of_rows
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
-from instar.fields.digest import digest
+from instar.fields.digest import MISSING, digest, digest_numbers
 from instar.fields.number import FARTHEST, written
 from instar.settings import Settings, setting
 from instar.shapes import Curves, Grid, Text, View
@@ -36,8 +27,6 @@ from instar.words import counted
 
 # Cells looked at for their kind.
 SNIFFED_CELLS = 32
-# Fewer numbers in a cell are a measurement, a date or a list of codes.
-LEAST_NUMBERS = 8
 # Rows of arrays that are at least so many times as long as wide are series, others pictures.
 LEAST_PROPORTION = 2
 MOST_CHANNELS = 1 << 16
@@ -188,11 +177,14 @@ class Series(Kind):
             return 0.9 if not bytes_of_pictures and (gaps or longer >= LEAST_PROPORTION * shorter) else 0.3
         if sample.dtype != pl.String and not isinstance(sample.dtype, pl.List | pl.Array):
             return 0.0
+        if isinstance(sample.dtype, pl.List | pl.Array) and isinstance(sample.dtype.inner, pl.List | pl.Array):
+            return 0.98  # a source that brought steps together knows what they are, however few
         cells = spread(cells_of(sample), SNIFFED_CELLS)
         sizes = [values.size for values in understood(cells)[0]]
         if not sizes or np.median(sizes) < LEAST_NUMBERS:
             return 0.0
-        return 0.97 * len(sizes) / len(cells)
+        share = len(sizes) / len(cells)
+        return 0.5 * share if sample.dtype == pl.String and are_unordered(sample) else 0.97 * share
 
     def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
         cells = []
@@ -232,27 +224,25 @@ class Series(Kind):
 
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """values: float32 (total steps, channels), NaN where a step is missing; a series ends with its last known."""
-        rows: Iterable[np.ndarray | Cell | None]
+        rows: Iterable[np.ndarray | None]
+        problems: list[Problem]
         if isinstance(column, np.ndarray):
-            if column.ndim not in (2, 3):
-                raise _no_series("Rows of this shape")
-            first = plan["steps_first"]
-            rows = column[:, :, None] if column.ndim == 2 else column if first else column.transpose(0, 2, 1)
+            rows, digests, problems = _array_rows(column, plan["steps_first"]), digest(column), []
         else:
-            rows = _series_cells(column)
+            rows, digests, problems = _cell_rows(column, plan["steps_first"])
         nothing = np.zeros((0, plan["channels"]), np.float32)
-        found, problems = [nothing] * len(column), []
+        found = [nothing] * len(column)
         for number, row in enumerate(rows):
             if row is None:
                 continue
             try:
-                steps = row if isinstance(row, np.ndarray) else oriented(row, plan["steps_first"])
-                found[number] = as_steps(steps, plan["channels"], plan["maximum_steps"])
-            except SeriesError as failure:
+                found[number] = as_steps(row, plan["channels"], plan["maximum_steps"])
+            except ListError as failure:
                 problems.append(Problem(number, str(failure)))
         lengths = np.array([len(each) for each in found], np.int64)
         values = np.concatenate(found) if found else nothing
-        return Arrays(values, lengths > 0, digest(column), problems=problems, lengths=lengths)
+        problems.sort(key=lambda problem: problem.row)
+        return Arrays(values, lengths > 0, digests, problems=problems, lengths=lengths)
 
     def fit(
         self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
@@ -296,6 +286,38 @@ def _no_series(what: str) -> ColumnError:
     return ColumnError(
         f"{what} cannot be read as series", remedy="Give arrays (rows, channels, steps), or a list of numbers in a cell"
     )
+
+
+def _array_rows(column: np.ndarray, steps_first: bool) -> np.ndarray:
+    """(n, steps, channels)."""
+    if column.ndim not in (2, 3):
+        raise _no_series("Rows of this shape")
+    return column[:, :, None] if column.ndim == 2 else column if steps_first else column.transpose(0, 2, 1)
+
+
+def _cell_rows(column: Column, steps_first: bool) -> tuple[list[np.ndarray | None], np.ndarray, list[Problem]]:
+    """Each cell as (steps, channels), float64, None where it is missing or none; their digests; what is wrong."""
+    cells = _series_cells(column)
+    assert isinstance(column, pl.Series)
+    rows: list[np.ndarray | None] = [None] * len(cells)
+    digests, others, problems = np.full(len(cells), MISSING), [], []
+    for number, cell in enumerate(cells):
+        if cell is None:
+            continue
+        try:
+            values, nested = parse(cell)
+        except ListError as failure:
+            problems.append(Problem(number, str(failure)))
+            others.append(number)
+            continue
+        rows[number] = values if nested and steps_first else values.T
+        if is_list(cell, values):
+            digests[number] = digest_numbers(values)
+        else:
+            others.append(number)
+    if others:
+        digests[others] = digest(column.gather(others))
+    return rows, digests, problems
 
 
 def _series_cells(column: Column) -> list[Cell | None]:

@@ -15,6 +15,12 @@ from instar.errors import SourceError
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source
 from instar.sources.paths import stamp
 
+# Texts that stand for a missing value, once surrounding space is removed. Only the customary ways to write them:
+# "Na" may be sodium, "NONE" or "Null" a name.
+MISSING_TEXTS = (
+    "", "?", "-", "NA", "na", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "null", "NULL", "None", "none",
+)  # fmt: skip
+
 ROWS_OF_A_CHUNK = 65_536
 BYTES_OF_A_CHUNK = 32 << 20
 
