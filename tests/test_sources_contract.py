@@ -54,6 +54,14 @@ def fasta(folder: Path, shift: int) -> Path:
     return folder / "genes.fasta"
 
 
+def fasta_folder(folder: Path, shift: int) -> Path:
+    for name, rows in (("cat/a.fa", 30), ("cat/b.fa", 40), ("dog/c.fa", 50)):
+        path = folder / "genes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f">{row} of={row + shift}\nAC\n" for row in range(rows)))
+    return folder / "genes"
+
+
 def parquet(folder: Path, shift: int) -> Path:
     table(folder, shift).write_parquet(folder / "table.parquet")
     return folder / "table.parquet"
@@ -92,6 +100,7 @@ GIVEN = {
     "json-lines": json_lines,
     "lines": lines,
     "fasta": fasta,
+    "fasta-folder": fasta_folder,
     "pairs": pairs,
     "parquet": parquet,
     "folder": pictures,

@@ -203,3 +203,51 @@ def test_a_sequence_that_is_called_like_a_file_is_none(tmp_path):
     for name in ("ACGT", "GGTT"):
         written(tmp_path, "content", name)
     assert rows(written(tmp_path, ">a\nACGT\n>b\nGGTT\n")) == [("a", None, "ACGT"), ("b", None, "GGTT")]
+
+
+def fasta(path, *names: str):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = "".join(f"> {name} organism=x\nAC GT\nTT\n" for name in names).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def whole(source) -> dict[str, list]:
+    chunks = list(source.chunks())
+    return {name: [cell for chunk in chunks for cell in chunk.columns[name]] for name in source.schema().columns}
+
+
+def test_each_record_in_a_folder_of_a_class_is_an_example_of_it(tmp_path):
+    fasta(tmp_path / "cat/a.fa", "a1", "a2")
+    fasta(tmp_path / "cat/more/b.fasta.gz", "b1")
+    fasta(tmp_path / "dog/c.fna", "c1")
+    (tmp_path / "dog/.hidden").write_text("")
+    source = locate(tmp_path)
+    found = whole(source)
+    assert found["name"] == ["a1", "a2", "b1", "c1"] and found["class"] == ["cat", "cat", "cat", "dog"]
+    assert found["sequence"] == ["ACGTTT"] * 4 and found["organism"] == ["x"] * 4
+    assert (source.schema().target, source.schema().nameless) == ("class", ("sequence",))
+    assert source.locate_row(1) == f"{tmp_path / 'cat/a.fa'}, line 4"
+    assert source.locate_row(3) == f"{tmp_path / 'dog/c.fna'}, line 1"
+
+
+def test_files_are_classes_where_there_are_no_folders_of_them(tmp_path):
+    fasta(tmp_path / "train/cat.fa.gz", "a1", "a2")
+    fasta(tmp_path / "train/dog.fa", "b1")
+    fasta(tmp_path / "test/dog.fa", "c1")
+    source = locate(tmp_path)
+    found = whole(source)
+    assert dict(zip(found["name"], zip(found["class"], found["split"], strict=True), strict=True)) == {
+        "a1": ("cat", "train"),
+        "a2": ("cat", "train"),
+        "b1": ("dog", "train"),
+        "c1": ("dog", "test"),
+    }
+    assert source.schema().given_split == "split"
+    assert "class" not in locate(tmp_path / "test").schema().columns
+
+
+def test_an_empty_file_in_a_folder_is_named(tmp_path):
+    fasta(tmp_path / "cat/a.fa", "a1")
+    (tmp_path / "cat/b.fa").touch()
+    with pytest.raises(SourceError, match=r"b\.fa: The file is empty"):
+        locate(tmp_path)

@@ -86,6 +86,7 @@ def test_the_test_file_beside_the_training_file_is_the_test(tmp_path):
         f"{test}, line 10",
     ]
     assert everything(locate(test)) == {"series": ["1;4:3;4"], "class": ["up"]}
+    assert everything(locate(train, alone=True)) == {"series": ["1;2:3;4", "1;3:3;4"], "class": ["up", "down"]}
     before = source.fingerprint()
     write(test, "1,4:3,5:up", "2,2:1,1:up")
     assert locate(train).fingerprint() != before
@@ -241,3 +242,4 @@ def test_the_given_test_is_respected_from_the_file_to_the_report(tmp_path):
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["targets"][0]["examined"] == 25
     assert len(model.predict(tmp_path / "ramps_TEST.ts")) == 25
+    assert len(model.predict(tmp_path / "ramps_TRAIN.ts")) == 60 == model.evaluate(tmp_path / "ramps_TRAIN.ts").rows

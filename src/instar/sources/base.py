@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -142,6 +142,8 @@ class Schema:
     given_split: the column whose cells say ``train``, ``validation`` or ``test``, if the source has one.
     nameless: columns whose names the source made up, because what was given has none (``file``, ``input``);
         `instar.sources.matching.match` gives them the name that a model expects.
+    identifier: the column whose cells tell records apart, where a record is more than a row: answers begin with it.
+    left_out: what nobody should learn from, each with the reason, whether it is one of the columns or not.
     """
 
     columns: tuple[str, ...]
@@ -149,6 +151,8 @@ class Schema:
     target: str | None = None
     given_split: str | None = None
     nameless: tuple[str, ...] = ()
+    identifier: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(ABC):
@@ -179,7 +183,8 @@ class Source(ABC):
         """Open what was given. Raises SourceError, which names the file, the reason and the remedy.
 
         ``options``: ``target`` (a tuple of names, possibly empty), ``allow_outside`` (whether a table may name
-        files outside its own folder), and ``files`` (the columns that hold files; None where that is to be found out).
+        files outside its own folder), ``files`` (the columns that hold files; None where that is to be found out), and
+        ``alone`` (whether a file is all that is meant, and not those that belong to it).
         """
 
     @abstractmethod

@@ -11,7 +11,12 @@ from instar.sources.paths import as_path, existing, reading
 
 
 def locate(
-    given: Any, *, target: Sequence[str] = (), allow_outside: bool = False, files: Sequence[str] | None = None
+    given: Any,
+    *,
+    target: Sequence[str] = (),
+    allow_outside: bool = False,
+    files: Sequence[str] | None = None,
+    alone: bool = False,
 ) -> Source:
     """Open what was given: a path, a list of files, ``example:NAME``, a frame, arrays; a Source is given back.
 
@@ -20,6 +25,7 @@ def locate(
     target: the names that a person gave as targets; an IDX source takes its labels' file from here.
     allow_outside: whether a table may name files outside its own folder.
     files: the columns whose cells name files, as a model knows them; where it is not said, the source looks at cells.
+    alone: whether a file that is named is all that is meant, and not also the test set beside it.
 
     Raises SourceError where it does not exist, is empty, cannot be read, or no source reads such a thing.
     """
@@ -29,6 +35,7 @@ def locate(
         "target": tuple(target),
         "allow_outside": allow_outside,
         "files": None if files is None else tuple(files),
+        "alone": alone,
     }
     for source in sorted(sources.values(), key=lambda source: -source.precedence):
         if source.recognizes(given, options):

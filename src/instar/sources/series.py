@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from instar.errors import SourceError
-from instar.sources.base import Chunk, Column, Schema, Source, sources, thin
-from instar.sources.columns import check_columns
+from instar.sources.base import Column, Schema, Source, sources
+from instar.sources.joined import JoinedSource
 from instar.sources.paths import existing_file, has_suffix, plain_name
 from instar.sources.table import TextTable
 from instar.sources.text import Block, Position, line_cut
@@ -159,15 +158,13 @@ def _timestamps(where: str) -> SourceError:
 
 
 @sources.register("series")
-class SeriesSource(Source):
+class SeriesSource(JoinedSource):
     """A ``.ts`` file; and where it is ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` lies beside it, both, divided so."""
 
     suffixes = (".ts", ".ts.gz")
 
     def __init__(self, files: Mapping[str, SeriesFile]) -> None:
-        self._files = files
         first = next(iter(files.values()))
-        self.place, self.name = first.place, re.sub("_train$", "", plain_name(first.path), flags=re.IGNORECASE)
         known = all(file.header.classes for file in files.values())
         classes = dict.fromkeys(name for file in files.values() for name in file.header.classes)
         for file in files.values():
@@ -178,7 +175,12 @@ class SeriesSource(Source):
                     where=file.place,
                     remedy="Give both files the same @classLabel or @targetLabel",
                 )
-        self._starts: dict[str, int] = {}
+        schema = first.schema()
+        if len(files) > 1:
+            schema = replace(schema, columns=(*schema.columns, SPLIT), given_split=SPLIT)
+        name = re.sub("_train$", "", plain_name(first.path), flags=re.IGNORECASE)
+        parts = [(file, {SPLIT: part} if len(files) > 1 else {}) for part, file in files.items()]
+        super().__init__(name, first.place, parts, schema)
 
     @classmethod
     def recognizes(cls, given: Any, options: Mapping[str, Any]) -> bool:
@@ -188,7 +190,7 @@ class SeriesSource(Source):
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
         path = existing_file(given)
         paths, training = {"train": path}, _TRAINING.fullmatch(path.name)
-        if training is not None:
+        if training is not None and not options.get("alone"):
             word = "TEST" if training[2].isupper() else "test" if training[2].islower() else "Test"
             test = path.with_name(f"{training[1]}_{word}{training[3]}")
             paths |= {"test": existing_file(test)} if test.exists() else {}
@@ -197,41 +199,3 @@ class SeriesSource(Source):
         for file in files.values():
             file.checked()
         return source
-
-    def schema(self) -> Schema:
-        first = next(iter(self._files.values())).schema()
-        if len(self._files) == 1:
-            return first
-        return Schema((*first.columns, SPLIT), target=first.target, given_split=SPLIT, nameless=first.nameless)
-
-    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
-        names = check_columns(columns, self.schema())
-        start = 0
-        for part, file in self._files.items():
-            self._starts[part] = start
-            # The split may be all that is asked for: then the series come along, to be counted.
-            inner = [name for name in names if name != SPLIT] or [SERIES]
-            for chunk in file.chunks(inner):
-                yield Chunk(start, self._named(chunk, names, part))
-                start += len(chunk)
-
-    def sample(self, rows: int) -> Chunk:
-        names = self.schema().columns
-        samples = ((part, file.sample(rows)) for part, file in self._files.items())
-        return thin((Chunk(0, self._named(chunk, names, part)) for part, chunk in samples), rows)
-
-    def fingerprint(self) -> str:
-        stamps = "".join(file.fingerprint() for file in self._files.values())
-        return hashlib.blake2b(stamps.encode(), digest_size=16).hexdigest()
-
-    def locate_row(self, row: int) -> str:
-        if len(self._starts) < len(self._files):
-            for _ in self.chunks([SERIES]):
-                pass
-        part = [part for part, start in self._starts.items() if start <= row][-1]
-        return self._files[part].locate_row(row - self._starts[part])
-
-    @staticmethod
-    def _named(chunk: Chunk, names: Sequence[str], part: str) -> dict[str, Column]:
-        split = pl.Series(SPLIT, [part], dtype=pl.String).new_from_index(0, len(chunk))
-        return {name: split if name == SPLIT else chunk.columns[name] for name in names}
