@@ -31,6 +31,12 @@ class LearnSettings(Settings):
     seed: int = setting(0, "where every random draw starts from", minimum=0, maximum=2**63 - 1, common=True)
     kind: tuple[str, ...] = setting((), "COLUMN=KIND, where another kind was recognized", common=True)
     exclude: tuple[str, ...] = setting((), "column that must not be learned from", common=True)
+    series: str | None = setting(
+        None, "column that says to which series a row belongs, where each row is a step of one", common=True
+    )
+    steps: tuple[str, ...] = setting(
+        (), "column of the steps' times, with --series; or FIRST..LAST, columns that are a series' steps", common=True
+    )
     allow_outside: bool = setting(False, "let a table name files outside its own folder", common=True)
 
 

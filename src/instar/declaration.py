@@ -26,6 +26,7 @@ from instar.folder import (
     write_model,
 )
 from instar.shapes import Amounts
+from instar.sources.steps import Layout, layout_from_json
 from instar.store import ColumnPlan
 from instar.version import VERSION
 
@@ -40,7 +41,7 @@ class Content:
     """Everything that a model folder holds.
 
     plans: how each column is read, by name; residuals: sorted, by target that is an amount; claims: what the model
-    may say of itself.
+    may say of itself; layout: how steps in rows or columns of their own become series, if they do.
     """
 
     plans: Mapping[str, ColumnPlan]
@@ -49,6 +50,7 @@ class Content:
     network: Network
     residuals: Mapping[str, np.ndarray]
     claims: Mapping[str, Any]
+    layout: Layout | None = None
 
     def write(self, folder: Path) -> None:
         """Write what reading needs into a folder, whatever else lies there. Raises FolderError."""
@@ -67,6 +69,7 @@ class Content:
             "network": self.network.plan.as_json(),
             "residuals": {name: value.shape for name, value in self.residuals.items()},
             "claims": dict(self.claims),
+            "layout": None if self.layout is None else {**self.layout.as_json(), "described": self.layout.described},
         }
         write_model(folder, declaration, tensors)
 
@@ -118,6 +121,7 @@ def read_content(path: Path) -> Content:
             if isinstance(each.answer, Amounts)
         }
         claims = _claims(declaration["claims"])
+        layout = layout_from_json(declaration.get("layout"))
         with torch.device("meta"), Undrawn():
             network = Network(*shapes_of(inputs, targets), Plan.from_json(declaration["network"]))
     expected = {name: _header(tensor) for name, tensor in network.state_dict().items()}
@@ -125,7 +129,7 @@ def read_content(path: Path) -> Content:
     file.check_read()
     network.load_state_dict(weights, assign=True)
     network.eval()
-    return Content(plans, inputs, targets, network, residuals, claims)
+    return Content(plans, inputs, targets, network, residuals, claims, layout)
 
 
 def _restore(file: TensorFile, declared: Mapping[str, Any]) -> Field:

@@ -39,6 +39,10 @@ LEAST_HELD_OUT = 50
 # A field of more numbers than a date's parts is a whole table or picture, and no column.
 MOST_PARTS = 32
 
+# So many columns that are numbered may be a series.
+LEAST_NUMBERED = 20
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})")
+
 _IDENTIFIER_PARTS = {"id", "ids", "uuid", "guid", "identifier", "rowname", "rownames", "rowid", "rownum"}
 _IDENTIFIER_NAMES = {"", "index", "row", "key", "no", "nr", "number", "unnamed 0"}
 # Numbers that count on in time are a trend, which new rows continue.
@@ -67,7 +71,7 @@ def unfit_columns(sample: Chunk, names: Iterable[str]) -> dict[str, str]:
     reasons = {}
     for name in names:
         column = sample.columns[name]
-        if isinstance(column, FileColumn | np.ndarray):
+        if isinstance(column, FileColumn | np.ndarray) or column.dtype.is_nested():
             continue
         digests = digest(column)
         present = digests != MISSING
@@ -134,7 +138,7 @@ def look(
             missing[name] = share
         elif share:
             findings.append(Finding(name, f"has no answer in {percent(share)} of the rows"))
-    findings += _missing(missing)
+    findings += _missing(missing) + _numbered(store, inputs)
     findings += _copies(store, inputs, targets, rows)
     findings += _repeats([store.column(field.name) for field in targets], rows, keys)
     for field in targets:
@@ -150,6 +154,23 @@ def _missing(shares: Mapping[str, float]) -> list[Finding]:
     listed = ", ".join(f"{name!r} in {percent(shares[name])}" for name in most)
     others = f", and {len(shares) - len(most):,} more columns in fewer" if len(shares) > len(most) else ""
     return [Finding(None, f"Values are missing: {listed} of the rows{others}")]
+
+
+def _numbered(store: Store, inputs: Sequence[str]) -> list[Finding]:
+    """Many columns of numbers whose names are numbered, one after another: steps in time, perhaps, but also pixels."""
+    findings, run = [], list[str]()
+    for name in [*inputs, ""]:
+        before = _NUMBERED.fullmatch(run[-1]) if run else None
+        here = _NUMBERED.fullmatch(name)
+        if before and here and here[1] == before[1] and int(here[2]) == int(before[2]) + 1:
+            run.append(name)
+            continue
+        if len(run) >= LEAST_NUMBERED:
+            what = f"{len(run):,} columns, {run[0]!r} to {run[-1]!r}, are numbered like the steps of a series"
+            remedy = f"If they are steps in time, learn them as a series: --steps {run[0]}..{run[-1]}"
+            findings.append(Finding(None, what, remedy))
+        run = [name] if here and store.column(name).values.dtype.kind == "f" else []
+    return findings
 
 
 def _unreadable(column: StoredColumn, locate: Callable[[int], str]) -> list[Finding]:

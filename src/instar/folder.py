@@ -286,6 +286,8 @@ def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
         for role in ("inputs", "targets"):
             lines.append(f"{role.capitalize()}:")
             lines += [f"  {each['name']} ({each['kind']})" for each in declaration[role]]
+        if declaration.get("layout") is not None:
+            lines.append(f"Layout: {declaration['layout']['described']}")
         lines.append(f"Network: {declaration['network']['why']}")
         for target, metrics in declaration["claims"]["metrics"].items():
             lines.append(f"Claims for {target}, {declaration['claims']['examined']}:")

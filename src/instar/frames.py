@@ -12,7 +12,7 @@ import polars as pl
 def frame_like(given: Any, columns: Mapping[str, Any]) -> Any:
     """A frame of ``columns``, of the same library as ``given`` if that is a frame, else a polars frame.
 
-    A pandas frame keeps its index.
+    A pandas frame keeps its index where each of its rows has an answer.
     """
     frame = nw.from_native(given, pass_through=True)
     answer = pl.DataFrame(dict(columns))
@@ -20,6 +20,6 @@ def frame_like(given: Any, columns: Mapping[str, Any]) -> Any:
         return answer
     series = {name: answer[name].to_list() for name in answer.columns}
     native = nw.from_dict(series, backend=frame.implementation).to_native()
-    if frame.implementation.is_pandas_like():
+    if frame.implementation.is_pandas_like() and len(answer) == len(given):
         native.index = given.index
     return native

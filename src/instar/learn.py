@@ -27,6 +27,7 @@ from instar.reporting import compete, report_on, write_report
 from instar.run import Request, Run, exam_of
 from instar.sources import Source
 from instar.sources.locate import locate
+from instar.sources.steps import Layout, in_series, layout_of
 from instar.split import Record, SplitSettings
 from instar.store import Store, StorePlan
 from instar.trial import Material
@@ -85,6 +86,7 @@ def learn(
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
+    located = in_series(located, asked.series, asked.steps, asked.exclude)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
     run = Run(request.default_folder() if asked.out is None else Path(asked.out))
     recorded = run.recorded()
@@ -132,7 +134,7 @@ def learn(
             run=run,
             timings={"rivals": round(time.monotonic() - began, 3)},
         )
-        model = model_of(material, examined, recognition, report, run.folder)
+        model = model_of(material, examined, recognition, report, run.folder, layout_of(located))
         write_report(report, run.folder)
         model.write(run.folder)
         run.clean()
@@ -225,7 +227,14 @@ def look_around(
     return findings + leaks
 
 
-def model_of(material: Material, examined: Examined, recognition: Recognition, report: Report, folder: Path) -> Model:
+def model_of(
+    material: Material,
+    examined: Examined,
+    recognition: Recognition,
+    report: Report,
+    folder: Path,
+    layout: Layout | None,
+) -> Model:
     trial = examined.trial
     claims = {
         "examined": EXAMINED[report.protocol],
@@ -238,7 +247,7 @@ def model_of(material: Material, examined: Examined, recognition: Recognition, r
         },
     }
     plans = {each.name: recognition.plans[each.name] for each in (*trial.inputs, *trial.targets)}
-    return Model(plans, trial.inputs, trial.targets, trial.network, examined.residuals, claims, folder)
+    return Model(plans, trial.inputs, trial.targets, trial.network, examined.residuals, claims, folder, layout)
 
 
 def roles_of(source: Source, settings: Configuration) -> Roles:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from instar.frames import frame_like
 from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
+from instar.sources.steps import Layout, in_series_again
 from instar.store import KEPT_PROBLEMS, ColumnPlan, Store, StorePlan, describe_problem
 from instar.store import rows_at_a_time as rows_read_at_a_time
 from instar.version import VERSION
@@ -44,12 +45,14 @@ class Predictions:
     """Answers for n rows, by target: probabilities (n, classes) or (n, labels), or amounts (n, width) in own units.
 
     A row that could not be read has NaN everywhere. ``problems`` say why, with the place, of the first values that
-    could not be read, and ``problem_count`` is how many there were.
+    could not be read, and ``problem_count`` is how many there were. ``identifiers`` tell the rows apart, by the name of
+    their column, where the source says which that is.
     """
 
     answers: Mapping[str, np.ndarray]
     problems: Sequence[str] = ()
     problem_count: int = 0
+    identifiers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 class Model:
@@ -67,10 +70,12 @@ class Model:
         residuals: Mapping[str, np.ndarray],
         claims: Mapping[str, Any],
         folder: Path | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self.plans, self.inputs, self.targets = dict(plans), tuple(inputs), tuple(targets)
         self.network = network
         self.residuals, self.claims, self.folder = dict(residuals), dict(claims), folder
+        self.layout = layout
 
     @property
     def classes(self) -> Any:
@@ -93,7 +98,8 @@ class Model:
         a cell with every label whose probability is at least a half, written as in training (``red;round``, or a list
         in JSON, and ``[]`` for none), and ``confidence`` (that the label most in doubt is right) for labels;
         ``prediction``, ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets.
-        ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018).
+        ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018). Where the
+        steps of a series are rows, there is one row for each series, which begins with the series' name.
 
         Parameters
         ----------
@@ -165,8 +171,9 @@ class Model:
     def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
         """The source behind what a person gave, with a lone nameless column under the name that the model knows."""
         files = [name for name, plan in self.plans.items() if kinds[plan.kind].names_files(plan.plan)]
-        opened = locate(source, target=target, allow_outside=allow_outside, files=files)
-        return match(opened, [each.name for each in self.inputs])
+        opened = locate(source, target=target, allow_outside=allow_outside, files=files, alone=True)
+        needed = [each.name for each in self.inputs]
+        return match(in_series_again(opened, self.layout, needed), needed)
 
     def answer(self, source: Source) -> Predictions:
         """The network's answers for every record of ``source``, in its order."""
@@ -176,9 +183,14 @@ class Model:
         problems: list[str] = []
         firsts: dict[str, str] = {}
         unreadable, rows = dict.fromkeys(names, 0), 0
-        for chunk in bounded(source.chunks(names), rows_read_at_a_time(self.plans[name] for name in names)):
+        told = source.schema().identifier
+        identifiers: dict[str, list[Any]] = {} if told is None else {told: []}
+        read = list(dict.fromkeys([*names, *identifiers]))
+        for chunk in bounded(source.chunks(read), rows_read_at_a_time(self.plans[name] for name in names)):
             arrays = {name: self.plans[name].read(name, chunk, source, chunk.start) for name in names}
             rows += len(chunk)
+            for name, cells in identifiers.items():
+                cells += list(chunk.columns[name])  # type: ignore[arg-type]
             for name, column in arrays.items():
                 unreadable[name] += len(column.problems)
                 first = column.problems[: KEPT_PROBLEMS - len(problems)]
@@ -198,7 +210,7 @@ class Model:
         if not rows:
             raise ContentError("There are no rows", where=source.place, remedy="Give at least one example")
         joined = {name: np.concatenate(parts) for name, parts in collected.items()}
-        return Predictions(joined, problems, sum(unreadable.values()))
+        return Predictions(joined, problems, sum(unreadable.values()), identifiers)
 
     def answer_arrays(self, arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
         """Answers for rows that have been read; NaN for rows of which nothing was present."""
@@ -227,7 +239,7 @@ class Model:
         """
         if not 0 < coverage < 1:
             raise UsageError(f"The coverage must lie between 0 and 1, and is {coverage}", remedy="Try 0.9")
-        columns: dict[str, Any] = {}
+        columns: dict[str, Any] = dict(predictions.identifiers)
         for target in self.targets:
             prefix = f"{target.name}_" if len(self.targets) > 1 else ""
             answer = predictions.answers[target.name]
@@ -255,7 +267,9 @@ class Model:
 
     def write(self, folder: Path) -> None:
         """Write what loading needs into a folder, whatever else lies there."""
-        content = Content(self.plans, self.inputs, self.targets, self.network, self.residuals, self.claims)
+        content = Content(
+            self.plans, self.inputs, self.targets, self.network, self.residuals, self.claims, self.layout
+        )
         content.write(folder)
 
     def _by_target(self, values: dict[str, Any]) -> Any:
@@ -290,7 +304,14 @@ def load(folder: str | Path) -> Model:
     path = Path(folder)
     content = read_content(path)
     return Model(
-        content.plans, content.inputs, content.targets, content.network, content.residuals, content.claims, path
+        content.plans,
+        content.inputs,
+        content.targets,
+        content.network,
+        content.residuals,
+        content.claims,
+        path,
+        content.layout,
     )
 
 

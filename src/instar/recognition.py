@@ -87,7 +87,7 @@ def recognize(
     for name in overrides:
         if name not in schema.columns:
             raise no_column(name, schema.columns, place)
-    dropped = dict.fromkeys(roles.exclude, "you excluded it")
+    dropped = {**schema.left_out, **dict.fromkeys(roles.exclude, "you excluded it")}
     if schema.given_split not in (None, roles.given_split):
         dropped[schema.given_split] = f"it says a split, and {roles.given_split!r} is to say it"
     aside = {*roles.targets, *roles.others}
