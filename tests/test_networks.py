@@ -462,6 +462,28 @@ def test_each_grid_has_a_body_of_its_own_and_all_reach_the_answer():
         assert not torch.allclose(network.answer({**given_inputs, key: given_inputs[key] + 1})["y"], before)
 
 
+@pytest.mark.parametrize("row", ["tabm", "mlp"])
+def test_one_input_can_decide_what_another_means(row):
+    """Exclusive or of a number and a grid, each of which says nothing alone."""
+    inputs = {"row": Vector(1), "p": Grid(1, (8, 8))}
+    torch.manual_seed(0)
+    first, second = torch.randint(0, 2, (2, 200)).float()
+    given_inputs = {
+        "numbers": first[:, None] * 2 - 1,
+        "grid/p": (second * 2 - 1)[:, None, None, None] + 0.1 * torch.randn(200, 1, 8, 8),
+        "present/p": torch.ones(200, dtype=torch.bool),
+    }
+    network = assemble(inputs, {"y": Choice((100, 100))}, row, {})
+    network.initialize(given_inputs)
+    target = (first != second).long()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
+    for _ in range(60):
+        optimizer.zero_grad()
+        network.loss(given_inputs, {"y": target}).backward()
+        optimizer.step()
+    assert (network.eval().answer(given_inputs)["y"].argmax(1) == target).float().mean() > 0.95
+
+
 def test_decay_spares_thresholds_norms_and_scales():
     for name, inputs in (("tabm", INPUTS["both"]), ("resnet", INPUTS["picture"]), ("mlp", INPUTS["numbers"])):
         network = make(inputs, ANSWERS["classes"], name, {"normalization": "layer"} if name != "resnet" else {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
@@ -25,6 +26,8 @@ DEFAULT_FOR_SERIES = "inception-time"
 DEFAULT_FOR_TOKENS = "embedding-bag"
 DEFAULT_FOR_WRITING = "transformer"
 _SMALLEST_PICTURE = 8
+# Features that a hidden layer makes of those of several bodies.
+FUSED = 128
 
 
 @dataclass(frozen=True)
@@ -293,8 +296,27 @@ class _InputPart(nn.Module):
         return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, absent)
 
 
+class _Fusion(nn.Module):
+    """Several bodies' features, (B, width) or (B, members, width), and `FUSED` more that a hidden layer makes of them.
+
+    Of the features alone a head could only add up what each input says, and never learn that one decides what another
+    means. The hidden layer sees every body's features in the same scale.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths, self.width = list(widths), sum(widths) + FUSED
+        self.scales = nn.ModuleList(nn.LayerNorm(width) for width in widths)
+        self.hidden = nn.Linear(sum(widths), FUSED)
+
+    def forward(self, features: Tensor) -> Tensor:
+        parts = features.split(self.widths, -1)
+        scaled = [scale(part) for scale, part in zip(self.scales, parts, strict=True)]
+        return torch.cat([features, functional.gelu(self.hidden(torch.cat(scaled, -1)))], -1)
+
+
 class Network(nn.Module):
-    """Bodies, their features side by side, and a head for each target.
+    """Bodies, their features side by side, fused where there are several, and a head for each target.
 
     Inputs are prepared tensors by name: ``numbers`` (B, W) float32, ``codes`` (B, C) int64, ``grid/NAME``
     (B, channels, *extent) float32, ``tokens/NAME`` (B, length) int32 and ``present/NAME`` (B,) bool; targets are those
@@ -315,8 +337,8 @@ class Network(nn.Module):
         if len(members) > 1:
             raise SettingError("Networks with different numbers of members cannot be joined")
         self.members: int | None = next(iter(members), None)
-        width = sum(part.body.width for part in parts)
-        self.features = width * (self.members or 1)
+        widths = [part.body.width for part in parts]
+        width = sum(widths)
         self.targets = tuple(answers)
         own = plan.principal.head
         if own is not None and self.members is not None:
@@ -329,10 +351,15 @@ class Network(nn.Module):
                 raise UsageError(f"The network {plan.parts[self.reader].network!r} has no steps to write from")
             step_width, beside = body.step_width, width - body.width
         self.beside = nn.Linear(beside, step_width) if beside else None
+        apart = len(parts) == 1 or own is not None or any(networks[part.network].additive for part in plan.parts)
+        read = not all(isinstance(answer, Symbols) for answer in answers.values())
+        self.fusion = _Fusion(widths) if read and not apart else None
+        fused = width if self.fusion is None else self.fusion.width
+        self.features = fused * (self.members or 1)
         self.heads: nn.ModuleList = nn.ModuleList(
             _written(answer, step_width, plan)
             if isinstance(answer, Symbols)
-            else make_head(answer, width, self.members, plan.head)
+            else make_head(answer, fused, self.members, plan.head)
             if own is None
             else own(width, answer)
             for answer in answers.values()
@@ -345,7 +372,8 @@ class Network(nn.Module):
         if "steps" in needed:
             offered["steps"] = self._memory(inputs)
         if "vector" in needed:
-            offered["vector"] = self._joined([part(inputs) for part in self.parts])
+            joined = self._joined([part(inputs) for part in self.parts])
+            offered["vector"] = joined if self.fusion is None else self.fusion(joined)
         return offered
 
     def _joined(self, features: list[Tensor]) -> Tensor:

@@ -88,6 +88,7 @@ class NetworkSpecification:
     axes: how many axes a Grid may have.
     recipe: values of training settings that suit it better than their defaults, by name; a person's own win.
     limitation: what it cannot learn and why, said when it fails to.
+    additive: whether what one input says only adds to what the others say, also beside other bodies.
     head: None, or a function (width of the features, answer) -> Head, where the network has a head of its own; then
         the settings of the ordinary heads do not apply.
     decoder: None, or a function (its settings, width of a step, answer, writing settings) -> Head, where its steps can
@@ -103,6 +104,7 @@ class NetworkSpecification:
     axes: tuple[int, ...] = (1, 2, 3)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     limitation: str | None = None
+    additive: bool = False
     head: Callable[[int, Answer], Head] | None = None
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None
 
@@ -123,6 +125,7 @@ def network(
     axes: tuple[int, ...] = (1, 2, 3),
     recipe: Mapping[str, Any] | None = None,
     limitation: str | None = None,
+    additive: bool = False,
     head: Callable[[int, Answer], Head] | None = None,
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None,
 ) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
@@ -131,7 +134,7 @@ def network(
     def enter(build: Callable[[Any, Any], Body]) -> Callable[[Any, Any], Body]:
         networks.register(name)(
             NetworkSpecification(
-                name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, head, decoder
+                name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, additive, head, decoder
             )
         )
         return build

@@ -41,6 +41,7 @@ class Row(Body):
     settings=Settings,
     limitation="A linear network weighs each input by itself: it cannot learn that one input matters only together "
     "with another (exclusive or), nor anything that rises and falls again",
+    additive=True,
 )
 def linear(shape: Vector, settings: Settings) -> Body:
     return Row(shape)
