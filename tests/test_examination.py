@@ -157,7 +157,7 @@ def test_few_rows_say_for_how_long_to_learn_and_are_learned_from(target: str, sc
     assert whole == stopped
 
 
-def test_a_schedule_is_not_followed_to_an_end_that_is_much_worse_than_its_best(tmp_path: Path) -> None:
+def test_a_schedule_is_not_followed_to_an_end_that_is_worse_than_a_constant_answer(tmp_path: Path) -> None:
     """The answers are noise, so the longer a network learns the worse it gets."""
     generator = np.random.default_rng(0)
     inputs = {f"x{number}": generator.normal(size=300) for number in range(20)}
@@ -166,7 +166,7 @@ def test_a_schedule_is_not_followed_to_an_end_that_is_much_worse_than_its_best(t
     settings = {"target": "answer", "split": "part", "rivals": False, "network": "mlp", "schedule": "cosine"}
     learn(source, {**settings, "epochs": 40, "out": str(tmp_path / "run")})
     ends = log_of(tmp_path / "run", "end")
-    assert ends["length"]["last_loss"] > 1.2 * ends["length"]["best_loss"]
+    assert ends["length"]["last_loss"] > 1.15, "a constant answer has a loss of 1"
     assert ends["train"]["epochs"] == ends["length"]["best_epoch"] < 40
     rates = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     last = [line["rate"] for line in rates if line["stage"] == "train" and line["event"] == "epoch"][-1]

@@ -178,13 +178,12 @@ def _length(trial: Trial, rows: int) -> int:
     """For how many epochs to learn as the trial did, which so many validation ``rows`` watched.
 
     While a rate is high, it is chance which epoch is best, and most is gained where the rate has fallen. So training
-    goes to the end of a schedule, unless the loss was higher there than at its best by two standard errors of a mean
-    over rows whose losses differ about as much as they are large.
+    goes to the end of a schedule, unless the network was plainly worse there than one that always answers the same,
+    whose loss is 1: by two standard errors of a mean over rows whose losses differ about as much as they are large.
     """
     outcome = trial.outcome
-    best, last = outcome.best_loss, outcome.last_loss
     ended = SCHEDULES[trial.settings.schedule].sized and outcome.stopped_by == "epochs"
-    if ended and best is not None and last is not None and last <= best * (1 + 2 * rows**-0.5):
+    if ended and outcome.last_loss is not None and outcome.last_loss <= 1 + 2 * rows**-0.5:
         return outcome.epochs
     return max(1, outcome.best_epoch)
 
