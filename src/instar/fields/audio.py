@@ -90,7 +90,11 @@ class AudioSettings(Settings):
     )
     audio_augmentation: bool = setting(True, "whether training recordings are varied at all")
     audio_shift: float = setting(
-        0.1, "farthest shift of training recordings in time, as a fraction of the length", minimum=0.0, maximum=1.0
+        0.0,
+        "farthest shift of training recordings in time, as a fraction of the length; what is shifted out is lost, such "
+        "as a word's first consonant",
+        minimum=0.0,
+        maximum=1.0,
     )
     audio_gain: float = setting(
         6.0, "most by which training recordings get louder or softer, in decibels", minimum=0.0, maximum=LOUDEST_GAIN
