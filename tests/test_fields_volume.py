@@ -495,8 +495,8 @@ def test_the_middle_slices_are_shown_upright_and_in_true_proportions():
     view = field.show(arrays, 0)
     assert isinstance(view, Image) and view.text.startswith("10 x 40 x 40 voxels of 1 to 4 mm")
     picture = middle_slices(arrays.values[0, 0], (4.0, 1.0, 1.0))[..., 0]
-    assert picture.shape == (128, 3 * 128)
-    above, front, side = np.split(picture, 3, axis=1)
+    assert picture.shape == (260, 260) and not picture[128:132].any() and not picture[132:, 128:].any()
+    front, side, above = picture[:128, :128], picture[:128, 132:], picture[132:, :128]
     assert above[:20].min() > 200 and above[-20:].max() < 50, "the front is at the top"
     assert not front.any(), "the middle plane from front to back is empty"
     assert side[:, -20:].min() > 200, "the front is at the right, seen from the right side of the body"

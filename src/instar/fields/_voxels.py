@@ -17,8 +17,8 @@ LARGE_QUANTILE, FAR_LARGER = 0.95, 1.5
 SAME_SPACING = 1e-3
 # Stored values that are taken as floating numbers at a time.
 _BLOCK = 1 << 22
-# Pixels of the longest side of a slice that is shown.
-_SHOWN_SIDE = 128
+# Pixels of the longest side of a slice that is shown, and between slices.
+_SHOWN_SIDE, _GAP = 128, 4
 
 Triple = tuple[int, int, int]
 
@@ -123,31 +123,25 @@ def _surface(scan: Scan, channel: int) -> np.float32:
 
 
 def middle_slices(volume: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """uint8 (height, width, 1): the middle slices of (depth, height, width) beside each other, in true proportions.
+    """uint8 (height, width, 1): the middle slices of (depth, height, width) in one picture, in true proportions.
 
-    Seen from above (the front at the top), from the front and from the right (the head at the top); left is left.
+    Seen from the front and from the right above, the head at the top, and from above below, the front at the top; left
+    is left.
     """
     depth, height, width = (size // 2 for size in volume.shape)
     low, high = float(volume.min()), float(volume.max())
     gray = ((volume - low) * (255 / max(high - low, 1e-30))).astype(np.uint8)
     tall, long, wide = (size * step for size, step in zip(volume.shape, spacing, strict=True))
     scale = _SHOWN_SIDE / max(tall, long, wide)
-    shown = [
-        (gray[depth, ::-1], long, wide),
-        (gray[::-1, height], tall, wide),
-        (gray[::-1, :, width], tall, long),
-    ]
-    pictures = [
-        resize(np.ascontiguousarray(plane)[..., None], max(1, round(scale * high)), max(1, round(scale * across)))
-        for plane, high, across in shown
-    ]
-    rows = max(len(each) for each in pictures)
-    columns = max(each.shape[1] for each in pictures)
-    return np.concatenate([_in_middle(each, rows, columns) for each in pictures], axis=1)
-
-
-def _in_middle(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """A picture (height, width, 1) on black, in places of one size."""
-    above, before = (rows - len(picture)) // 2, (columns - picture.shape[1]) // 2
-    margins = ((above, rows - len(picture) - above), (before, columns - picture.shape[1] - before), (0, 0))
-    return np.pad(picture, margins)
+    rows, columns, turned = (max(1, round(scale * size)) for size in (tall, wide, long))
+    front, side, above = (
+        resize(np.ascontiguousarray(plane)[..., None], *size)
+        for plane, size in (
+            (gray[::-1, height], (rows, columns)),
+            (gray[::-1, :, width], (rows, turned)),
+            (gray[depth, ::-1], (turned, columns)),
+        )
+    )
+    picture = np.zeros((rows + _GAP + turned, columns + _GAP + turned, 1), np.uint8)
+    picture[:rows, :columns], picture[:rows, columns + _GAP :], picture[rows + _GAP :, :columns] = front, side, above
+    return picture

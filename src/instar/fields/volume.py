@@ -195,7 +195,7 @@ class VolumeField(Field):
         if not arrays.present[row]:
             return Text("missing")
         picture = middle_slices(arrays.values[row][0], self.sight.spacing)
-        return Image(as_png(picture), f"{self._size()}: middle slices from above, the front and the side")
+        return Image(as_png(picture), f"{self._size()}: middle slices from the front, the side and above")
 
     def _size(self) -> str:
         size = " x ".join(map(str, self.sight.extent))
