@@ -1,7 +1,7 @@
 """Gray against white matter in small stretches of a brain, the default network beside its rivals.
 
 The brain is the MNI template of T1-weighted magnetic resonance images (ICBM 152 2009a, Fonov et al. 2011), whose tissue
-maps say at each place how likely it is to be gray or white matter; nilearn ships them, 1 mm a voxel. A patch of 16
+maps say at each place how likely it is to be gray or white matter; nilearn ships them, 1 mm a voxel. A patch of 12
 voxels a side is cut around a voxel that is surely of one kind, and saved as a .nii.gz with noise, a contrast and a
 brightness of its own, as scanners give, so that the middle alone does not tell. Patches are cut within slabs from back
 to front, which have no voxel in common, and `--group slab` keeps slabs whole: the test's are never seen in training.
@@ -24,7 +24,7 @@ from benchmarks.common import DATA, heading, instar, read_report, table, worksho
 
 PACKAGE = "nilearn==0.14.1"
 FILES = {part: f"mni_icbm152_{part}_tal_nlin_sym_09a_converted.nii.gz" for part in ("t1", "gm", "wm")}
-SIDE, SLABS, PATCHES = 16, 10, 1_600
+SIDE, SLABS, PATCHES = 12, 10, 1_200
 SURELY = 0.9
 
 
