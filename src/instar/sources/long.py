@@ -2,14 +2,15 @@
 
 A first reading counts the rows of every series and finds out what varies within them; the next gathers. What lies
 together in the table is gathered in one reading. Where series are scattered, rows wait until their series is complete,
-and so only as many series are gathered in a reading as fit in memory: memory grows with the number of series, by some
-tens of bytes for each, and not with their steps.
+and so only as many series are gathered in a reading as fit in an eighth of the machine's memory: memory grows with the
+number of series, by some tens of bytes for each, and not with their steps.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,8 +25,19 @@ from instar.sources.columns import check_columns, rows_of_a_chunk
 from instar.sources.moments import Pace, are_dates, positions, times, unit_of
 from instar.sources.tally import CASE, ROW, Tally, canonical, known
 
-# Cells of the table that are gathered together: some hundred megabytes while they are.
-CELLS_AT_A_TIME = 1 << 23
+
+def _cells_at_a_time() -> int:
+    """How many cells of the table are gathered together: they may take an eighth of the machine's memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        memory = 0
+    return max(LEAST_CELLS, memory // 8 // BYTES_OF_A_CELL)
+
+
+# As measured: text, its sorted copy, and the lists that are made of it. So few cells fit in everybody's memory.
+BYTES_OF_A_CELL, LEAST_CELLS = 85, 1 << 22
+CELLS_AT_A_TIME = _cells_at_a_time()
 # Series that show how far apart steps are.
 _PACED = 1_000
 # Columns that are added to those of the table, besides those of its tally.
