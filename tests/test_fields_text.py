@@ -16,7 +16,7 @@ from instar.errors import ColumnError
 from instar.fields import Arrays, Field, kinds
 from instar.fields.digest import MISSING, digest, words
 from instar.fields.text import TextSettings
-from instar.shapes import Text, Tokens
+from instar.shapes import Text
 from instar.sources import Column, FileColumn, FileReference
 
 TEXT = kinds["text"]
@@ -179,8 +179,26 @@ def test_the_length_holds_nearly_all_texts_and_is_bounded():
     assert fit(short, symbols="words").shape.length in (3, 5)
     assert fit(["word " * 2_000] * 3, symbols="words").shape.length == 512
     field = fit(short, symbols="words", text_length=2)
-    assert field.shape == Tokens(len(known(field)) + 2, 2)
+    assert (field.shape.vocabulary, field.shape.length) == (len(known(field)) + 2, 2)
     assert codes(field, "one two three") == codes(field, "one two")
+
+
+def test_words_that_are_akin_share_groups_of_letters():
+    field = fit(["cats and dogs", "a cat"] * 20, symbols="words")
+    found = field.prepare(read(pl.Series(["cats", "CAT", "dog", None])))["subwords"]
+    cats, cat, dog, nothing = (set(row[row > 0].tolist()) for row in found)
+    # <c ca at <ca cat <cat of <cat>, in which letters stand for begin and end.
+    assert len(cat) == 10 and len(cats & cat) == 6 and not cat & dog and not nothing
+    assert fit(["cats and dogs"] * 20, subwords=0).shape.subwords == 0
+    assert fit(["cats and dogs"] * 20, symbols="characters").shape.subwords == 0
+
+
+def test_subwords_are_of_the_words_that_are_seen_and_bounded():
+    text = ["one two three four"]
+    field = fit(text * 20, symbols="words", text_length=2)
+    found, first = (field.prepare(read(pl.Series(each)))["subwords"] for each in (text, ["one two"]))
+    assert found.tolist() == first.tolist()
+    assert fit(["word " * 2_000] * 3, symbols="words").shape.subwords == 1_024
 
 
 def test_what_is_found_does_not_depend_on_how_the_rows_were_cut():
@@ -248,7 +266,8 @@ def test_a_hostile_state_is_refused(way):
     for change in changes.values():
         with pytest.raises(ValueError):
             TEXT.restore("x", content, {**arrays, **change})
-    for bad in ({"length": 0}, {"length": 1 << 40}, {"symbols": "sentences"}, {"lowercase": 1}, {"low": -1}):
+    subwords = ({"subwords": 1 << 30}, {"longest_subword": 99}, {"longest_subword": 1, "subwords": 9})
+    for bad in ({"length": 0}, {"length": 1 << 40}, {"symbols": "sentences"}, {"lowercase": 1}, {"low": -1}, *subwords):
         with pytest.raises(ValueError):
             TEXT.restore("x", {**content, **bad}, arrays)
     for plan in ({"bytes": 1 << 50, "files": False}, {"bytes": 100, "files": "no"}):

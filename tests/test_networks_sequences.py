@@ -297,7 +297,7 @@ def test_kernels_are_no_longer_than_the_series():
     assert [each.kernel_size[1] for each in body.ensemble[0].inception[0].convolutions] == [23, 19, 9]
 
 
-@pytest.mark.parametrize("windows", [(), (0,), (65,), tuple(range(1, 18))])
+@pytest.mark.parametrize("windows", [(0,), (65,), tuple(range(1, 18))])
 def test_windows_of_a_text_cnn_are_few_and_short(windows):
     with pytest.raises(SettingError, match="windows"):
         make(Tokens(12, 9), "text-cnn", {"windows": windows})
@@ -346,7 +346,31 @@ def test_what_every_row_has_weighs_little_and_a_row_of_any_length_the_same():
     torch.testing.assert_close(body(torch.tensor([[3, 500]])), body(torch.tensor([[3]])))
 
 
+def test_a_bag_learns_of_a_word_from_its_subwords_and_other_networks_do_without_them():
+    shape = Tokens(600, 3, 4)
+    network = make(shape, "embedding-bag")
+    body = network.parts[0].body
+    content = {**inputs(torch.ones(2, 3, dtype=torch.int32)), "subwords/x": torch.tensor([[7, 8, 0, 0], [9, 0, 0, 0]])}
+    network.initialize(content)
+    with torch.no_grad():
+        body.vectors[body.first_subword :] = 1
+    told = body(content["tokens/x"], content["subwords/x"])
+    torch.testing.assert_close(told[1], told[1, :1].expand(10))
+    assert told[0, 0] > told[1, 0] > 0
+    network.loss(content, {"y": torch.tensor([0, 1])}).backward()
+    assert (body.vectors.grad.abs().sum(1) > 0).nonzero().amax() >= body.first_subword
+    assert make(shape, "text-cnn").answer(content)["y"].shape == (2, 2)
+
+
+def test_windows_follow_the_symbols():
+    letters, words = (make(shape, "text-cnn").parts[0].body for shape in (Tokens(6, 80), Tokens(90, 20, 200)))
+    assert max(letters.sizes) > max(words.sizes)
+    assert letters.embedding.embedding_dim == 6
+
+
 def test_series_and_texts_have_defaults_of_their_own():
-    chosen, why = choose({"s": Grid(3, (100,)), "t": Tokens(5000, 20), "short": Grid(1, (5,))})
-    assert chosen == {"s": "inception-time", "t": "embedding-bag", "short": "tabm"}
+    shapes = {"s": Grid(3, (100,)), "t": Tokens(5000, 20), "few words": Tokens(90, 20, 200), "letters": Tokens(6, 80)}
+    chosen, why = choose({**shapes, "short": Grid(1, (5,))})
+    words, letters = "embedding-bag", "text-cnn"
+    assert chosen == {"s": "inception-time", "t": words, "few words": words, "letters": letters, "short": "tabm"}
     assert "100 steps of 3 numbers" in why and "too small" in why

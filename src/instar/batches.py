@@ -28,7 +28,7 @@ PREPARED_BYTES = 256 * 2**20
 BLOCK_BYTES = 32 * 2**20
 # What a field of another shape than Vector prepares, each under a name of its own; ``whole`` is for itself alone, to
 # vary a grid that is a part of it.
-PARTS = ("grid", "tokens", "present", "whole")
+PARTS = ("grid", "tokens", "subwords", "present", "whole")
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
 
@@ -76,7 +76,8 @@ def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dic
 
     Where any field is of shape Vector: ``numbers`` (B, W) float32 and ``codes`` (B, C) int64, all of them joined in
     the order of the fields (W or C may be 0). For each field of shape Grid: ``grid/NAME`` (B, channels, *extent)
-    float32 and ``present/NAME`` (B,) bool; of shape Tokens ``tokens/NAME`` (B, length) int32 and ``present/NAME``.
+    float32 and ``present/NAME`` (B,) bool; of shape Tokens ``tokens/NAME`` (B, length) int32,
+    ``present/NAME``, and where there are subwords ``subwords/NAME`` (B, subwords) int32.
     """
     numbers, codes = [], []
     others: Prepared = {}

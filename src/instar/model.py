@@ -267,9 +267,7 @@ class Model:
 
     def write(self, folder: Path) -> None:
         """Write what loading needs into a folder, whatever else lies there."""
-        content = Content(
-            self.plans, self.inputs, self.targets, self.network, self.residuals, self.claims, self.layout
-        )
+        content = Content(self.plans, self.inputs, self.targets, self.network, self.residuals, self.claims, self.layout)
         content.write(folder)
 
     def _by_target(self, values: dict[str, Any]) -> Any:

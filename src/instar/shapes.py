@@ -7,7 +7,8 @@ shape     tensors
 ======== ================================================================================
 Vector    ``numbers`` (B, width) float32 and ``codes`` (B, len(cardinalities)) int64
 Grid      (B, channels, *extent) float32, and ``present`` (B,) bool
-Tokens    (B, length) int32, 0 after a row's end, and ``present`` (B,) bool
+Tokens    (B, length) int32, 0 after a row's end, ``present`` (B,) bool, and where there
+          are subwords (B, subwords) int32, 0 after the last one
 ======== ================================================================================
 
 and an answer what a target looks like, and what a head gives back:
@@ -85,10 +86,12 @@ class Tokens:
     """A sequence of symbols: codes in ``range(vocabulary)``, at most ``length`` of them in a row.
 
     Code 0 is no symbol and fills what is left of a shorter row, 1 stands for every symbol that was never learned.
+    ``subwords``: how many hashes from 1 to 2**31 - 1 of what its symbols are made of come with a row at most.
     """
 
     vocabulary: int
     length: int
+    subwords: int = 0
 
 
 Shape = Vector | Grid | Tokens

@@ -36,7 +36,11 @@ class InputColumn:
         if isinstance(self.shape, Vector):
             shape: dict[str, Any] = {"width": self.shape.width, "cardinalities": list(self.shape.cardinalities)}
         elif isinstance(self.shape, Tokens):
-            shape = {"vocabulary": self.shape.vocabulary, "length": self.shape.length}
+            shape = {
+                "vocabulary": self.shape.vocabulary,
+                "length": self.shape.length,
+                "subwords": self.shape.subwords,
+            }
         else:
             extent = list(self.shape.extent)
             shape = {"channels": self.shape.channels, "extent": extent, "timed": self.shape.timed}
@@ -49,7 +53,7 @@ class InputColumn:
         if "channels" in given:
             shape = Grid(given["channels"], tuple(given["extent"]), given["timed"])
         elif "vocabulary" in given:
-            shape = Tokens(given["vocabulary"], given["length"])
+            shape = Tokens(given["vocabulary"], given["length"], given["subwords"])
         else:
             shape = Vector(given["width"], tuple(given["cardinalities"]))
         return cls(content["name"], content["kind"], content["about"], shape)

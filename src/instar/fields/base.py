@@ -101,8 +101,9 @@ class Field(ABC):
         """Apply what was fitted. Cheap: it runs at every gather.
 
         An input of shape Vector gives ``numbers`` (n, width) float32 and/or ``codes`` (n, codes) int64; of shape Grid
-        ``grid`` (n, channels, *extent) float32 and ``present`` (n,) bool; of shape Tokens ``tokens`` (n, length) int32
-        and ``present``; a target gives ``target`` as `instar.shapes` says.
+        ``grid`` (n, channels, *extent) float32 and ``present`` (n,) bool; of shape Tokens ``tokens`` (n, length) int32,
+        ``present`` and, if it has them, ``subwords`` (n, subwords) int32; a target gives ``target`` as `instar.shapes`
+        says.
         """
 
     def augment(self, prepared: Prepared, generator: torch.Generator) -> Prepared:

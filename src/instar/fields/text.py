@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,8 @@ import polars as pl
 from instar.errors import ColumnError, SettingError, SourceError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
-from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Parts, Symbols, Words
+from instar.fields._subwords import subwords
+from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Characters, Parts, Symbols, Words
 from instar.fields._texts import MOST_SPACELESS, cut, normalize, texts_of, to_bytes
 from instar.fields._writing import WAYS as WAYS_OF_WRITING
 from instar.fields._writing import WritingField
@@ -24,12 +25,18 @@ from instar.settings import Settings, setting
 from instar.shapes import Text, Tokens
 from instar.sources import Column, FileColumn, FileReference
 
+if TYPE_CHECKING:
+    import torch
+
 # With fewer words a text each one counts, and names and codes are told by their letters.
 FEWEST_WORDS = 2.5
 # Where more of the words are rare, too much of a text would be unknown: what they are made of comes back.
 MOST_UNKNOWN = 0.2
 # The share of training texts that fit into the length, and the longest that it becomes by itself.
 WHOLE_TEXTS, LONGEST = 0.98, 512
+# Groups of letters serve where words are met too seldom to be learned, and cost much time where texts are many or long.
+SHORTEST_SUBWORD, LONGEST_SUBWORD, LARGEST_SUBWORD = 2, 5, 8
+MOST_TEXTS, MOST_SUBWORDS = 100_000, 1_024
 LARGEST_LENGTH, LARGEST_TEXT = 16_384, 1 << 20
 SUFFIXES = (".txt", ".text", ".md")
 SNIFFED_FILES, SNIFFED_CELLS, SNIFFED_CHARACTERS = 16, 1_000, 1_000
@@ -48,6 +55,9 @@ _OTHER_ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+# Of n texts one after another (total,), and how many each has (n,).
+Codes = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -81,35 +91,61 @@ class TextSettings(Settings):
         maximum=LARGEST_LENGTH,
     )
     text_bytes: int = setting(16_384, "bytes of a text beyond which it is not read", minimum=16, maximum=LARGEST_TEXT)
+    subwords: int | None = setting(
+        None,
+        "longest group of letters within a word, its begin and end counted, by which a network that uses them "
+        f"(embedding-bag) also tells what a word is akin to; 0 for none; nothing said: {LONGEST_SUBWORD} for up to "
+        f"{MOST_TEXTS:,} texts that are not taken apart into characters",
+        minimum=0,
+        maximum=LARGEST_SUBWORD,
+        source="Bojanowski, Grave, Joulin & Mikolov 2017",
+    )
     lowercase: bool = setting(True, "whether capital letters are taken for small ones")
 
 
 class TextField(Field):
     """A text as an input: codes of its first symbols.
 
-    typical: how many symbols most training texts have, from and to.
+    typical: how many symbols most training texts have, from and to. longest_subword, subwords: how long groups of
+        letters are, and how many of a text are seen; 0 and 0 for none.
     """
 
     kind = "text"
     answer = None
 
-    def __init__(self, name: str, symbols: Symbols, length: int, lowercase: bool, typical: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        symbols: Symbols,
+        length: int,
+        lowercase: bool,
+        typical: tuple[int, int],
+        longest_subword: int,
+        subwords: int,
+    ) -> None:
         self.name, self.symbols, self.lowercase, self.typical = name, symbols, lowercase, typical
-        self.shape: Tokens = Tokens(symbols.vocabulary, length)
+        self.longest_subword = longest_subword
+        self.shape: Tokens = Tokens(symbols.vocabulary, length, subwords)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
 
         rows = np.flatnonzero(arrays.present)
-        counts = np.zeros(len(arrays), np.int64)
-        codes = np.empty(0, np.int32)
-        if len(rows):
-            codes, counts[rows] = self.symbols.encode(self._texts(arrays, rows), self.shape.length)
-        tokens = torch.from_numpy(padded(codes, counts, self.shape.length))
-        return {"tokens": tokens, "present": torch.from_numpy(np.array(arrays.present))}
+        texts = normalize(texts_of(arrays, rows), self.lowercase)
 
-    def _texts(self, arrays: Arrays, rows: np.ndarray) -> pl.Series:
-        return normalize(texts_of(arrays, rows), self.lowercase)
+        def filled(width: int, symbols_of: Callable[[pl.Series, int], Codes]) -> torch.Tensor:
+            codes = np.zeros((len(arrays), width), np.int32)
+            if len(rows):
+                codes[rows] = padded(*symbols_of(texts, self.shape.length), width)
+            return torch.from_numpy(codes)
+
+        prepared = {"tokens": filled(self.shape.length, self.symbols.encode)}
+        if self.shape.subwords:
+            prepared["subwords"] = filled(self.shape.subwords, self._subwords)
+        return {**prepared, "present": torch.from_numpy(np.array(arrays.present))}
+
+    def _subwords(self, texts: pl.Series, most: int) -> Codes:
+        return subwords(texts, SHORTEST_SUBWORD, self.longest_subword, most)
 
     def show(self, arrays: Arrays, row: int) -> Text:
         if not arrays.present[row]:
@@ -131,6 +167,8 @@ class TextField(Field):
             "lowercase": self.lowercase,
             "low": low,
             "high": high,
+            "longest_subword": self.longest_subword,
+            "subwords": self.shape.subwords,
         }
         return content, self.symbols.state()
 
@@ -139,7 +177,13 @@ class TextField(Field):
         symbols = WAYS[word(content, "symbols", *WAYS)].from_state(arrays)
         expect(isinstance(content["lowercase"], bool), "lowercase")
         typical = (whole(content, "low", 0, LARGEST_TEXT), whole(content, "high", 0, LARGEST_TEXT))
-        return cls(name, symbols, whole(content, "length", 1, LARGEST_LENGTH), content["lowercase"], typical)
+        longest, most = (
+            whole(content, "longest_subword", 0, LARGEST_SUBWORD),
+            whole(content, "subwords", 0, MOST_SUBWORDS),
+        )
+        expect(longest >= SHORTEST_SUBWORD or not most, "subwords")
+        length = whole(content, "length", 1, LARGEST_LENGTH)
+        return cls(name, symbols, length, content["lowercase"], typical, longest, most)
 
 
 class TextKind(Kind):
@@ -215,7 +259,11 @@ class TextKind(Kind):
         _, lengths = symbols.encode(census.sample, LARGEST_LENGTH)
         low, high, nearly_all = np.quantile(lengths, (0.05, 0.95, WHOLE_TEXTS), method="higher").tolist()
         length = settings.text_length or min(nearly_all, LONGEST)
-        return TextField(name, symbols, length, settings.lowercase, (low, high))
+        longest = settings.subwords
+        if longest is None:
+            longest = LONGEST_SUBWORD if census.rows <= MOST_TEXTS and way != Characters.name else 0
+        most = _subwords_of_most(census.sample, longest, length)
+        return TextField(name, symbols, length, settings.lowercase, (low, high), longest, most)
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         role = word(content, "role", "input", "target")
@@ -257,6 +305,14 @@ def are_sentences(texts: pl.Series) -> pl.Series:
     code = texts.str.contains(r"^[\[{<]|[/\\].*\.\w{1,5}$")
     several = ((spoken >= SENTENCE_WORDS) & (2 * small >= spoken)) | (spoken >= LONG_SENTENCE_WORDS)
     return several & in_words & ~listed & ~code
+
+
+def _subwords_of_most(texts: pl.Series, longest: int, length: int) -> int:
+    """How many groups of letters are enough for the first ``length`` words of nearly all texts; 0 for no groups."""
+    if longest < SHORTEST_SUBWORD:
+        return 0
+    _, counts = subwords(texts, SHORTEST_SUBWORD, longest, length)
+    return min(int(np.quantile(counts, WHOLE_TEXTS, method="higher")), MOST_SUBWORDS)
 
 
 def _looks_like_text(file: FileReference) -> float:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from instar.shapes import Tokens
+
+# A smaller vocabulary is of letters, of which a few together mean something, and where; a larger one is of words.
+FEW_SYMBOLS = 512
 # Codes of no symbol and of every unknown one come before all others (`instar.shapes.Tokens`).
 _NO_SYMBOLS = 2
+
+
+def are_letters(shape: Tokens) -> bool:
+    """Whether the symbols are letters, which are made of nothing else, and not words."""
+    return shape.vocabulary < FEW_SYMBOLS and not shape.subwords
 
 
 def trimmed(tokens: Tensor) -> tuple[Tensor, Tensor]:

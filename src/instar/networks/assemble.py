@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from instar.errors import ModelError, SettingError, UsageError
+from instar.networks._sequences import are_letters
 from instar.networks.base import Body, Head, Inputs, Memory, NetworkSpecification, networks
 from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings, make_head
@@ -23,7 +24,8 @@ from instar.shapes import Answer, Grid, Shape, Symbols, Tokens, Vector
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
 DEFAULT_FOR_SERIES = "inception-time"
-DEFAULT_FOR_TOKENS = "embedding-bag"
+DEFAULT_FOR_WORDS = "embedding-bag"
+DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
 _SMALLEST_PICTURE = 8
 # Features that a hidden layer makes of those of several bodies.
@@ -128,7 +130,8 @@ def choose(
 def _default(name: str | None, shape: Shape) -> tuple[str, str]:
     """The default network for a body, and for what it is, with the reason."""
     if isinstance(shape, Tokens):
-        return DEFAULT_FOR_TOKENS, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
+        network = DEFAULT_FOR_LETTERS if are_letters(shape) else DEFAULT_FOR_WORDS
+        return network, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
     if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
         if len(shape.extent) == 1:
             channels = "" if shape.channels == 1 else f" of {shape.channels:,} numbers each"
@@ -265,30 +268,32 @@ class _RowPart(nn.Module):
 class _InputPart(nn.Module):
     """The body of one Grid or Tokens; a learned vector stands for what is absent.
 
-    A grid is flattened where the body takes a Vector. ``source`` is the name of the prepared tensor.
+    A grid is flattened where the body takes a Vector. ``sources`` are the names of the prepared tensors.
     """
 
-    def __init__(self, name: str, source: str, body: Body, *, flatten: bool, reads: bool) -> None:
+    def __init__(self, name: str, sources: tuple[str, ...], body: Body, *, flatten: bool, reads: bool) -> None:
         super().__init__()
-        self.body, self.name, self.source, self.flatten = body, name, source, flatten
+        self.body, self.name, self.sources, self.flatten = body, name, sources, flatten
         self.absent = nn.Parameter(torch.zeros(body.width))
         if reads:
             self.absent_step = nn.Parameter(torch.zeros(body.step_width or 0))
 
-    def _tensors(self, content: Tensor) -> tuple[Tensor | None, ...]:
-        return (content.flatten(1), None) if self.flatten else (content,)
+    def _tensors(self, contents: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
+        return (*(content.flatten(1) for content in contents), None) if self.flatten else tuple(contents)
 
     def initialize(self, inputs: Inputs) -> None:
-        content = inputs[self.source][inputs[f"present/{self.name}"]]
-        if len(content):
-            self.body.initialize(*self._tensors(content))
+        present = inputs[f"present/{self.name}"]
+        if present.any():
+            self.body.initialize(*self._tensors(inputs[source][present] for source in self.sources))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        return self._or_absent(self.body(*self._tensors(inputs[self.source])), inputs, self.absent)
+        return self._or_absent(
+            self.body(*self._tensors(inputs[source] for source in self.sources)), inputs, self.absent
+        )
 
     def read(self, inputs: Inputs) -> Memory:
         """The steps of the content, and learned ones for what is absent."""
-        memory = self.body.read(inputs[self.source])
+        memory = self.body.read(inputs[self.sources[0]])
         return Memory(self._or_absent(memory.steps, inputs, self.absent_step), memory.known)
 
     def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
@@ -319,8 +324,8 @@ class Network(nn.Module):
     """Bodies, their features side by side, fused where there are several, and a head for each target.
 
     Inputs are prepared tensors by name: ``numbers`` (B, W) float32, ``codes`` (B, C) int64, ``grid/NAME``
-    (B, channels, *extent) float32, ``tokens/NAME`` (B, length) int32 and ``present/NAME`` (B,) bool; targets are those
-    of `instar.shapes` by target.
+    (B, channels, *extent) float32, ``tokens/NAME`` (B, length) int32, ``subwords/NAME`` (B, subwords) int32 and
+    ``present/NAME`` (B,) bool; targets are those of `instar.shapes` by target.
     Built on ``torch.device("meta")`` it takes no memory, and `load_state_dict` with ``assign=True`` fills it.
     """
 
@@ -478,8 +483,10 @@ def _part(part: Part, shape: Shape, *, reads: bool) -> _RowPart | _InputPart:
     body = specification.build(shape, part.settings)
     if part.input is None:
         return _RowPart(body)
-    source = f"tokens/{part.input}" if isinstance(shape, Tokens) else f"grid/{part.input}"
-    return _InputPart(part.input, source, body, flatten=flatten, reads=reads)
+    names = ["tokens"] if isinstance(shape, Tokens) else ["grid"]
+    if isinstance(shape, Tokens) and shape.subwords and body.takes_subwords:
+        names += ["subwords"]
+    return _InputPart(part.input, tuple(f"{name}/{part.input}" for name in names), body, flatten=flatten, reads=reads)
 
 
 def assemble(

@@ -37,16 +37,18 @@ class Body(nn.Module):
 
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
     offers (B, members, width) instead of (B, width). ``step_width``: None, or how many numbers `read` gives for each
-    step of a sequence.
+    step of a sequence. ``takes_subwords``: whether it has a use for those of Tokens.
 
     ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
-    (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens. A body must be constructible on
+    (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens, and after them, if it takes
+    them and the shape has them, (subwords (B, subwords) int32). A body must be constructible on
     ``torch.device("meta")``: what it fits on data is a persistent buffer, and what follows from shape and settings is
     no buffer at all.
     """
 
     width: int
     members: int | None = None
+    takes_subwords: ClassVar[bool] = False
     step_width: int | None = None
 
     def read(self, content: Tensor) -> Memory:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from instar.errors import SettingError
 from instar.networks import _settings
 from instar.networks._layers import dropout_layer
-from instar.networks._sequences import SymbolEmbedding, trimmed
+from instar.networks._sequences import SymbolEmbedding, are_letters, trimmed
 from instar.networks.activations import ACTIVATIONS
 from instar.networks.base import Body, network
 from instar.networks.initialization import initialize_weights
@@ -18,6 +18,12 @@ from instar.settings import Settings, setting
 from instar.shapes import Tokens
 
 _MOST_WINDOWS = 16
+# The paper's, for words; letters mean something in longer groups.
+_OF_WORDS, _OF_LETTERS = (3, 4, 5), (4, 8, 12)
+
+
+def _listed(windows: tuple[int, ...]) -> str:
+    return ",".join(map(str, windows))
 
 
 @dataclass(frozen=True)
@@ -25,15 +31,19 @@ class TextCNNSettings(Settings):
     width: int = _settings.width(100, "phrases of each length that are looked for")
     symbol_width: int = _settings.symbol_width(64)
     windows: tuple[int, ...] = setting(
-        (3, 4, 5), "lengths of the phrases that are looked for, in symbols", minimum=1, maximum=64
+        (),
+        "lengths of the phrases that are looked for, in symbols; nothing said: "
+        f"{_listed(_OF_WORDS)} of words, {_listed(_OF_LETTERS)} of letters",
+        minimum=1,
+        maximum=64,
     )
     activation: str = _settings.activation("relu")
     dropout: float = _settings.dropout(0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= len(self.windows) <= _MOST_WINDOWS:
-            raise SettingError(f"Setting 'windows' names 1 to {_MOST_WINDOWS} lengths")
+        if len(self.windows) > _MOST_WINDOWS:
+            raise SettingError(f"Setting 'windows' names at most {_MOST_WINDOWS} lengths")
 
 
 class TextCNN(Body):
@@ -45,14 +55,16 @@ class TextCNN(Body):
 
     def __init__(self, shape: Tokens, settings: TextCNNSettings) -> None:
         super().__init__()
-        self.embedding = SymbolEmbedding(shape.vocabulary, settings.symbol_width)
+        # More numbers than there are symbols tell no more of them apart.
+        symbol_width = min(settings.symbol_width, shape.vocabulary)
+        self.embedding = SymbolEmbedding(shape.vocabulary, symbol_width)
+        self.sizes = settings.windows or (_OF_LETTERS if are_letters(shape) else _OF_WORDS)
         self.windows = nn.ModuleList(
-            nn.Conv1d(settings.symbol_width, settings.width, size, padding=size - 1) for size in settings.windows
+            nn.Conv1d(symbol_width, settings.width, size, padding=size - 1) for size in self.sizes
         )
-        self.sizes = settings.windows
         self.activation = ACTIVATIONS[settings.activation]()
         self.drop = nn.Sequential(*dropout_layer(settings.dropout))
-        self.width = settings.width * len(settings.windows)
+        self.width = settings.width * len(self.sizes)
         initialize_weights(self.windows, "auto", settings.activation)
 
     def forward(self, tokens: Tensor) -> Tensor:
