@@ -10,6 +10,7 @@ from instar.networks import Network, assemble, choose, networks, plan
 from instar.networks._sequences import trimmed
 from instar.networks.attention import waves
 from instar.shapes import Choice, Grid, Tokens
+from instar.training.machine import choose_threads
 
 TWO = {"y": Choice((1, 1))}
 OF_TOKENS = [name for name, each in networks.items() if Tokens in each.shapes]
@@ -360,6 +361,10 @@ def test_a_bag_learns_of_a_word_from_its_subwords_and_other_networks_do_without_
     network.loss(content, {"y": torch.tensor([0, 1])}).backward()
     assert (body.vectors.grad.abs().sum(1) > 0).nonzero().amax() >= body.first_subword
     assert make(shape, "text-cnn").answer(content)["y"].shape == (2, 2)
+
+
+def test_a_large_vocabulary_is_no_reason_for_more_threads():
+    assert choose_threads(make(Tokens(30_000, 20), "embedding-bag"), 1024) == 1
 
 
 def test_windows_follow_the_symbols():

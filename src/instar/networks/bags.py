@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +81,7 @@ class EmbeddingBag(Body):
     """
 
     takes_subwords = True
+    looked_up: ClassVar[tuple[str, ...]] = ("vectors",)
 
     def __init__(self, shape: Tokens, settings: EmbeddingBagSettings) -> None:
         super().__init__()

@@ -29,8 +29,14 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_threads(network: nn.Module, batch: int) -> int:
-    """As many threads as there are processors for this process, or one for a network whose steps are small."""
-    size = sum(each.numel() for each in network.parameters())
+    """As many threads as there are processors for this process, or one for a network whose steps are small.
+
+    Of the parameters that a module names in ``looked_up`` a step uses few, and they do not count.
+    """
+    looked_up = sum(
+        getattr(each, name).numel() for each in network.modules() for name in getattr(each, "looked_up", ())
+    )
+    size = sum(each.numel() for each in network.parameters()) - looked_up
     if size * batch <= _SMALL and not has_convolutions(network):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
