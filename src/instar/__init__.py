@@ -15,6 +15,7 @@ from instar.version import VERSION
 
 if TYPE_CHECKING:
     from instar.errors import InstarError
+    from instar.games import play
     from instar.learn import train
     from instar.model import Model, load
 
@@ -24,10 +25,11 @@ _HOMES = {
     "InstarError": "instar.errors",
     "Model": "instar.model",
     "load": "instar.model",
+    "play": "instar.games",
     "train": "instar.learn",
 }
 
-__all__ = ["InstarError", "Model", "load", "train"]
+__all__ = ["InstarError", "Model", "load", "play", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,9 +18,6 @@ from torch import Tensor
 from instar.fields import Arrays, Field, Prepared
 from instar.seeds import seed_for
 from instar.shapes import Grid, Vector
-
-if TYPE_CHECKING:
-    from instar.store import Store
 
 # Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
 PREPARED_BYTES = 256 * 2**20
@@ -31,6 +28,22 @@ BLOCK_BYTES = 32 * 2**20
 PARTS = ("grid", "tokens", "subwords", "present", "whole")
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
+
+
+class ReadColumn(Protocol):
+    """One column of read content."""
+
+    def arrays(self, rows: np.ndarray | slice) -> Arrays:
+        """The rows (int64, or a slice) in their order."""
+        ...
+
+
+class Contents(Protocol):
+    """Columns of read content: a `Store`, or what is kept in memory alone."""
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> ReadColumn: ...
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dic
 class Examples:
     """The examples of a store as fitted fields see them."""
 
-    def __init__(self, store: Store, inputs: Sequence[Field], targets: Sequence[Field]) -> None:
+    def __init__(self, store: Contents, inputs: Sequence[Field], targets: Sequence[Field]) -> None:
         self.store, self.inputs, self.targets = store, tuple(inputs), tuple(targets)
         self.places = _places(self.inputs)
 

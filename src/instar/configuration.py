@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from instar.errors import SettingError, did_you_mean
 from instar.evaluation.settings import EvaluationSettings
+from instar.playing.settings import PlayingSettings
 from instar.settings import Duration, Setting, Settings, build, setting
 from instar.split import SplitSettings
 from instar.training.settings import TrainingSettings
@@ -41,7 +42,13 @@ class LearnSettings(Settings):
 
 
 # Every group but those of kinds and networks, in the order in which flags are listed.
-GENERAL: tuple[type[Settings], ...] = (LearnSettings, SplitSettings, TrainingSettings, EvaluationSettings)
+GENERAL: tuple[type[Settings], ...] = (
+    LearnSettings,
+    SplitSettings,
+    TrainingSettings,
+    EvaluationSettings,
+    PlayingSettings,
+)
 
 
 def common_settings() -> list[Setting]:

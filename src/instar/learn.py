@@ -21,11 +21,13 @@ from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
 from instar.findings import constant_columns, giveaways, look
+from instar.games import learn_to_play
 from instar.model import Model, check_columns, load, read_report
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, report_on, write_report
 from instar.run import Request, Run, exam_of
 from instar.sources import Source
+from instar.sources.environment import Environment
 from instar.sources.locate import locate
 from instar.sources.steps import Layout, in_series, layout_of
 from instar.split import Record, SplitSettings
@@ -60,8 +62,9 @@ def train(
 
     Parameters
     ----------
-    source: a path (table, folder, IDX or .npz file), ``example:NAME``, a pandas, polars or Arrow frame, a dictionary
-        of columns, a list of dictionaries, numpy arrays or torch tensors, or a pair (inputs, target).
+    source: a path (table, folder, IDX or .npz file), ``example:NAME``, ``gym:ID`` (a game to play), a pandas, polars
+        or Arrow frame, a dictionary of columns, a list of dictionaries, numpy arrays or torch tensors, or a pair
+        (inputs, target).
     target: the column with the right answers, or several; not needed where the source says it itself.
     out: the folder of the model; named after source and settings otherwise.
     settings: every setting that the command line knows, by the same name (``instar settings`` lists them), for
@@ -94,6 +97,8 @@ def learn(
     if untouched and run.finished:
         return result_of(run)
     run.check_writable()
+    if isinstance(located, Environment):
+        return learn_to_play(located, settings, run, request, should_stop=should_stop, watch=watch)
 
     splitting = settings.group(SplitSettings)
     frozen = run.frozen() or borrowed(splitting, located)

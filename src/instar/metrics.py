@@ -41,6 +41,7 @@ class Metric:
     """What a metric is called, what it means in one sentence, and which values it can take.
 
     rate: whether the value is a share of something, from 0 to 1, and reads as a percentage.
+    of: what is examined, one of them.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Metric:
     rate: bool = False
     minimum: float = -math.inf
     maximum: float = math.inf
+    of: str = "row"
 
 
 METRICS: dict[str, Metric] = {
@@ -150,6 +152,8 @@ METRICS: dict[str, Metric] = {
     "rmse": Metric(
         "root mean squared error", "Like the mean absolute error, but large errors count for more.", False, minimum=0
     ),
+    "mean_return": Metric("mean return", "The sum of the rewards of an episode, averaged over episodes.", of="episode"),
+    "episode_length": Metric("mean length", "How many steps an episode has on average.", minimum=0, of="episode"),
 }
 
 

@@ -72,14 +72,28 @@ def sparkline(values: list[float], width: int = 24) -> str:
 
 def line(entry: dict[str, Any]) -> str:
     """One log entry as a line of text."""
+    if entry.get("event") == "round":
+        return ", ".join([f"round {entry['round']}", *(f"{title} {value:.4g}" for title, value in _returns(entry))])
     parts = [f"{entry.get('stage', 'train')}, epoch {entry.get('epoch', 0)}", f"loss {entry['loss']:.4f}"]
     if entry.get("validation_loss") is not None:
         parts.append(f"validation {entry['validation_loss']:.4f}")
     return ", ".join(parts)
 
 
+def _returns(entry: dict[str, Any]) -> list[tuple[str, float]]:
+    """What a round of a game brought, in words and numbers."""
+    titles = {"mean return": "mean_return", "elite from": "elite_threshold", "its network": "chosen_return"}
+    return [(title, entry[key]) for title, key in titles.items() if isinstance(entry.get(key), int | float)]
+
+
 def _epochs(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [entry for entry in entries if isinstance(entry.get("loss"), int | float)]
+    """The lines that are shown: losses, or of a game whose rounds are many small trainings the rounds."""
+    rounds = [entry for entry in entries if entry.get("event") == "round"]
+    return rounds or [
+        entry
+        for entry in entries
+        if isinstance(entry.get("loss"), int | float) and not str(entry.get("stage")).startswith("round ")
+    ]
 
 
 def _draw_plain(tail: Tail, console: Console, ended: threading.Event) -> None:
@@ -107,6 +121,12 @@ def _draw_live(tail: Tail, console: Console, ended: threading.Event) -> None:
 def _table(history: list[dict[str, Any]]) -> Table:
     last = history[-1]
     table = Table.grid(padding=(0, 2))
+    if last.get("event") == "round":
+        table.add_row(f"[bold]round {last['round']}[/bold]", "", "")
+        for title, value in _returns(last):
+            course = sparkline([each for entry in history for name, each in _returns(entry) if name == title])
+            table.add_row(title, f"{value:.4g}", f"[cyan]{course}[/cyan]")
+        return table
     table.add_row(f"[bold]{last.get('stage', 'train')}[/bold]", f"epoch {last.get('epoch', 0)}", "")
     for name, key in (("training loss", "loss"), ("validation loss", "validation_loss")):
         values = [entry[key] for entry in history if isinstance(entry.get(key), int | float)]

@@ -7,6 +7,7 @@ import logging
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -140,8 +141,6 @@ def report_on(
     timings: Mapping[str, float],
 ) -> Report:
     """Everything that the run found out."""
-    import torch
-
     trial = examined.trial
     network = trial.network.plan.principal
     return Report(
@@ -169,15 +168,23 @@ def report_on(
         notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_ranges(examined, division)],
         timings={"training": round(examined.seconds, 3), **timings},
         settings=settings.changed(),
-        versions={
-            "instar": VERSION,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "polars": pl.__version__,
-            "python": platform.python_version(),
-        },
+        versions=versions(),
         folder=str(run.folder),
     )
+
+
+def versions(*others: str) -> dict[str, str]:
+    """The versions of what numbers depend on, and of the distributions ``others``."""
+    import torch
+
+    return {
+        "instar": VERSION,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "polars": pl.__version__,
+        **{name: version(name) for name in others},
+        "python": platform.python_version(),
+    }
 
 
 def _parts(division: Division) -> dict[str, int]:

@@ -58,7 +58,8 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
     """Learn from SOURCE and write a model folder.
 
     SOURCE is a table (CSV, TSV, Parquet, JSON lines; also .gz), a folder with a folder per class or a metadata.csv,
-    an IDX or .npz file, or example:NAME (digits, iris, wine, breast_cancer, diabetes, xor).
+    an IDX or .npz file, or example:NAME (digits, iris, wine, breast_cancer, diabetes, xor), or gym:ID, a game
+    of Gymnasium to play.
 
     The same command again goes on where it was stopped; a finished one prints its result.
     """
@@ -75,7 +76,8 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
         return
     print_lines(report.summary())
     print_lines(["", f"Model:   {folder}", f"Report:  {Path(folder) / 'report.html'}"])
-    print_lines([f"Use it:  instar predict {folder} SOURCE_OR_FILES"])
+    use = f"play {folder}" if report.protocol == "play" else f"predict {folder} SOURCE_OR_FILES"
+    print_lines([f"Use it:  instar {use}"])
 
 
 def _watch(console: Console) -> Callable[[Path], Any]:

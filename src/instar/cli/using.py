@@ -1,4 +1,4 @@
-"""What is done with a model: ``evaluate``, ``predict``, ``inspect``."""
+"""What is done with a model: ``evaluate``, ``predict``, ``play``, ``inspect``."""
 
 from __future__ import annotations
 
@@ -82,6 +82,26 @@ def predict(
     else:
         with pl.Config(tbl_rows=50, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             print_lines(str(frame).split("\n"))
+
+
+@cli.command(short_help="Let a model play the game that it has learned.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--episodes", type=int, default=20, show_default=True, help="How many episodes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which episodes; 0: the first of the report's.")
+@click.option("--environment", metavar="gym:ID", help="Another environment than the one that was learned.")
+@click.option(
+    "--video", type=click.Path(path_type=Path), metavar="FILE", help="The first episode as .gif, .png or .webp."
+)
+@json_option
+def play(model: Path, episodes: int, seed: int, environment: str | None, video: Path | None, as_json: bool) -> None:
+    """Play EPISODES with MODEL, which always does what it thinks best, and print the mean return."""
+    from instar.games import play as play_with
+
+    plays = play_with(model, episodes=episodes, seed=seed, environment=environment, video=video)
+    if as_json:
+        print_json(plays.to_json())
+        return
+    print_lines(plays.summary())
 
 
 @cli.command(short_help="What a model is, without building it.")

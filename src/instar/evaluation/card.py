@@ -30,12 +30,14 @@ def model_card(report: Report) -> str:
         parts += ["## What was found in the data", _bullets(report.findings)]
     if report.inputs:
         parts += ["## Inputs", _table(["input", "kind", "found"], [[i.name, i.kind, i.about] for i in report.inputs])]
-    parts += ["## How to use it", _usage()]
+    parts += ["## How to use it", _usage(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def pipeline_tag(report: Report) -> str | None:
     """The Hugging Face task that the model's inputs and answers amount to, if there is one."""
+    if report.protocol == "play":
+        return "reinforcement-learning"
     shapes = [each.shape for each in report.inputs]
     if not shapes or len(report.targets) != 1:
         return None
@@ -77,7 +79,7 @@ def _model_index(report: Report, result: TargetResult, tag: str | None) -> dict[
 
 def _paragraph(report: Report) -> str:
     parts = ", ".join(f"{count:,} {name}" for name, count in report.parts.items())
-    return _line(f"Learned from {report.source}: {report.rows:,} rows" + (f" ({parts})." if parts else "."))
+    return _line(f"Learned from {report.source}: {report.rows:,} {report.unit}" + (f" ({parts})." if parts else "."))
 
 
 def _target(report: Report, result: TargetResult) -> list[str]:
@@ -93,7 +95,7 @@ def _target(report: Report, result: TargetResult) -> list[str]:
         name = result.main
         scored = [(each.title, each.metrics[name], each.rows) for each in ranked]
         cells = [[t, written(name, s.value), written_interval(name, s), f"{n:,}"] for t, s, n in scored]
-        parts.append(_table(["rival", METRICS[name].title, "95 % interval", "rows learned from"], cells))
+        parts.append(_table(["rival", METRICS[name].title, "95 % interval", f"{report.unit} learned from"], cells))
     return parts
 
 
@@ -102,7 +104,9 @@ def _network(report: Report) -> str:
     return _line(f"{report.network}{size}. {report.about} {report.why}".strip())
 
 
-def _usage() -> str:
+def _usage(report: Report) -> str:
+    if report.protocol == "play":
+        return '```python\nimport instar\n\ninstar.play("path/to/this/folder", episodes=20)\n```'
     return '```python\nimport instar\n\nmodel = instar.load("path/to/this/folder")\nmodel.predict("new.csv")\n```'
 
 

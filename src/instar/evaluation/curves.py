@@ -13,6 +13,9 @@ _MAIN_STAGE = "train"
 
 def learning_curves(history: Sequence[Entry]) -> str:
     """Plots of the losses and of the learning rate over epochs; empty where nothing was logged."""
+    rounds = [entry for entry in history if entry.get("event") == "round"]
+    if rounds:
+        return _returns(rounds)
     stages = list(dict.fromkeys(entry.get("stage", _MAIN_STAGE) for entry in history))
     ordered = sorted(stages, key=lambda stage: stage == _MAIN_STAGE)  # the saved network is drawn over the others
     losses, rates, best = [], [], None
@@ -37,6 +40,17 @@ def learning_curves(history: Sequence[Entry]) -> str:
     figures = [f"<figure>{plot}</figure>" for plot in drawn if plot]
     note = f'<p class="note">The dashed line marks epoch {best}, whose weights were kept.</p>' if best else ""
     return f'<div class="figures">{"".join(figures)}</div>{note}' if figures else ""
+
+
+def _returns(rounds: Sequence[Entry]) -> str:
+    """What was reached in each round of a game: by chance around what was known, and by the network it then had."""
+    curves = {"mean return, with chance": "mean_return", "by the round's network": "chosen_return"}
+    lines = []
+    for (label, name), style in zip(curves.items(), ("one", "two"), strict=True):
+        points = [(float(each["round"]), float(each[name])) for each in rounds if each.get(name) is not None]
+        lines.append(Line(label, style, points))
+    plot = line_plot(lines, x="round", y="mean return", title="The mean return over the rounds")
+    return f'<div class="figures"><figure>{plot}</figure></div>' if plot else ""
 
 
 def _series(entries: Sequence[Entry], name: str, steps: int | None) -> list[tuple[float, float]]:

@@ -52,7 +52,7 @@ def _style() -> str:
 def _header(report: Report) -> str:
     cards = "".join(_verdict_card(report, each) for each in report.targets)
     parts = " · ".join(f"{count:,} {escape(name)}" for name, count in report.parts.items())
-    source = f"{escape(report.source)} · {report.rows:,} rows" + (f" · {parts}" if parts else "")
+    source = f"{escape(report.source)} · {report.rows:,} {report.unit}" + (f" · {parts}" if parts else "")
     return f'<header><h1>{escape(report.title)}</h1><p class="source">{source}</p></header>{cards}'
 
 
@@ -116,6 +116,9 @@ def _usage(report: Report) -> str:
     if report.folder is None:
         return ""
     folder = shlex.quote(report.folder)
+    if report.protocol == "play":
+        play = f"instar play {folder} --video episode.gif\n\nimport instar\ninstar.play({report.folder!r}, episodes=20)"
+        return _section("How to use it", f"<pre>{escape(play)}</pre>")
     commands = (
         f"instar predict {folder} NEW_EXAMPLES\ninstar evaluate {folder} NEW_EXAMPLES_WITH_ANSWERS\n\n"
         f"import instar\nmodel = instar.load({report.folder!r})\nmodel.predict(frame)"

@@ -20,7 +20,7 @@ FACTS = "report.json"
 # Labels whose scores a terminal shows, those that most rows have; the page shows more.
 _LISTED_LABELS = 12
 
-Protocol = Literal["exam", "folds", "none", "elsewhere"]
+Protocol = Literal["exam", "folds", "none", "elsewhere", "play"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Report:
     targets: one result per target.
     protocol: ``exam``, rows that were set apart; ``folds``, each row examined by networks that never saw it, so that
         the score is the procedure's; ``none``, too few rows to examine any; ``elsewhere``, examples other than those of
-        the training.
+        the training; ``play``, episodes of an environment that are never learned from (rows are steps then).
     inputs, findings: the columns, and sentences on what is odd in the data.
     network: its name; about: its idea and paper in a sentence; why: why it was chosen; parameters: how many it has.
     history: the lines of ``metrics.jsonl``.
@@ -104,6 +104,11 @@ class Report:
         """Scores by metric; with several targets a dictionary of these by target."""
         found: dict[str, dict[str, Score]] = {each.name: dict(each.metrics) for each in self.targets}
         return found[self.targets[0].name] if len(self.targets) == 1 else found
+
+    @property
+    def unit(self) -> str:
+        """What `rows` counts."""
+        return "steps" if self.protocol == "play" else "rows"
 
     def verdict(self, result: TargetResult) -> list[str]:
         """How good the answers for a target are, in sentences; where a rival wins, that is the first."""

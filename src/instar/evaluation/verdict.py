@@ -86,7 +86,7 @@ def _no_score(result: TargetResult) -> str:
 
 def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool, unseen: bool) -> str:
     who = "Networks trained in this way" if folds else "The network"
-    rows = counted(score.rows) + (f" that {'they' if folds else 'it'} had not seen" if unseen else "")
+    rows = counted(score.rows, METRICS[name].of) + (f" that {'they' if folds else 'it'} had not seen" if unseen else "")
     interval = f"(95 % interval {written_interval(name, score)})"
     if name == "accuracy":
         return f"{who} {'are' if folds else 'is'} right on {written(name, score.value)} of {rows} {interval}."
@@ -152,5 +152,7 @@ def capital(text: str) -> str:
 
 def rows_note(result: TargetResult, rival: RivalResult) -> str:
     """From how many rows the rival learned and in which time, and on how many it was examined where not on all."""
+    if rival.note is not None:
+        return rival.note
     learned = f"learned from {rival.rows:,} rows in {rival.seconds:.1f} s"
     return learned if rival.examined >= result.examined else f"{learned}, examined on {rival.examined:,}"

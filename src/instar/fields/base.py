@@ -179,6 +179,13 @@ class Kind(ABC):
     def read(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
         """Content to arrays. ``plan`` is what `survey` gave. Reads each row alone, with nothing fitted on others."""
 
+    def glance(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
+        """What `read` gives of content that is used at once and kept nowhere; its digests may be left at 0.
+
+        For a kind whose digests cost more than the rest: something that is played asks at every step.
+        """
+        return self.read(column, plan)
+
     def names_files(self, plan: Mapping[str, Any]) -> bool:
         """Whether the cells of a column for which `survey` gave this plan name files."""
         return self.reads_files

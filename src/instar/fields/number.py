@@ -274,6 +274,17 @@ class Number(Kind):
         ]
         return Arrays(values, ~np.isnan(values), digest(series), problems=problems)
 
+    def glance(self, column: Column, plan: Mapping[str, Any]) -> Arrays:
+        width = plan["width"]
+        if not isinstance(column, np.ndarray) or column.dtype.kind not in "iuf":
+            return self.read(column, plan)
+        if column.shape[1:] != (() if width is None else (width,)):
+            return self.read(column, plan)
+        values = column.astype(np.float32 if width is not None and plan["single"] else np.float64)
+        values[~np.isfinite(values)] = np.nan
+        present = ~np.isnan(values)
+        return Arrays(values, present if values.ndim == 1 else present.any(axis=1), np.zeros(len(values), np.uint64))
+
     def fit(
         self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
     ) -> Field:

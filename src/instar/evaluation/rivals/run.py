@@ -57,7 +57,8 @@ class RivalTask:
 class RivalResult:
     """How a rival did.
 
-    metrics: as `instar.metrics.measure` gives them; empty where there is none, and then ``note`` says why.
+    metrics: as `instar.metrics.measure` gives them; empty where there is none, and then ``note`` says why. Beside
+        metrics it says what took the place of learning from rows.
     rows: from how many rows it learned (in a fold, where there are several); examined: on how many it was examined.
     seconds: of learning and answering.
     baseline: whether it answers without looking at the inputs.

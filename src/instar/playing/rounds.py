@@ -1,0 +1,264 @@
+"""Rounds: play, take the episodes that went best as examples, learn to act as they did, and play again.
+
+This is the cross-entropy method (Rubinstein 1999), with a network for the distribution that actions are drawn from. A
+round learns through the one loop of `instar.training`. What is known between play and learning, and between rounds, is
+written down, so that a run goes on after a kill at any moment and ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from instar.answering import answers_for, truths_for
+from instar.batches import Batches, Examples
+from instar.conformal import sorted_residuals
+from instar.errors import InterruptionError
+from instar.playing.episodes import Arena, Purpose, seeds_for
+from instar.playing.examples import Steps, elite
+from instar.playing.ledger import Ledger, Progress, State, stage_of
+from instar.playing.policies import Chance, Learned, Policy
+from instar.playing.settings import PlayingSettings
+from instar.playing.students import Lesson, Student
+from instar.seeds import seed_for
+from instar.training.loop import train
+from instar.training.settings import resolve
+
+logger = logging.getLogger("instar")
+
+# How long chance holds in an episode: the correlation of neighboring draws, and how often each is taken at first. Where
+# chance does not hold nothing far is ever reached, where it does nothing is ever balanced; which serves is learned.
+HOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+_AT_FIRST = (0.5, *(0.5 / 6,) * 6)
+# How fast the best change how often each is drawn, and the share of episodes that draw evenly.
+_CHANGE, _EVEN = 0.5, 0.1
+# Episodes by which networks are chosen; they are never learned from, and are not those of the exam.
+CHOOSING_EPISODES = 20
+# Rounds without a better network after which it ends, where patience is not given.
+WAITING = 15
+# No amount strays less than this share of how it varied in the first round, else nothing new is ever tried.
+LEAST_SPREAD = 0.05
+
+
+class _TimeIsOverError(Exception):
+    """Ends a play of which nothing is used any more."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """The best network of all rounds, how it came about, and how far the best episodes strayed from its answers.
+
+    residuals: sorted, by part of the action that is an amount (`instar.conformal`).
+    """
+
+    student: Student
+    policy: Learned
+    progress: Progress
+    residuals: Mapping[str, np.ndarray]
+
+
+class Rounds:
+    """A game that is learned in ``folder``, or gone on with.
+
+    seconds: of play and learning, interruptions left out, after which it ends with the best network so far.
+    """
+
+    def __init__(
+        self,
+        arena: Arena,
+        lesson: Lesson,
+        settings: PlayingSettings,
+        *,
+        folder: Path,
+        seconds: float | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.arena, self.lesson, self.settings, self.folder = arena, lesson, settings, folder
+        self.seconds, self.should_stop = seconds, should_stop
+        self.ledger = Ledger(folder, {"environment": arena.source.identifier, "seed": lesson.seed})
+        self.progress = Progress(holds=list(_AT_FIRST))
+        self.student: Student | None = None
+        self.best: Mapping[str, torch.Tensor] = {}
+        self.examples: list[Steps] = []
+        self._begun = time.monotonic()
+
+    def run(self) -> Played:
+        """Raises InterruptionError where somebody asked to stop, DataError where the environment fails."""
+        self._take_up()
+        self.arena.pause = self._pause
+        progress = self.progress
+        while not progress.stopped_by:
+            try:
+                if not progress.learning:
+                    self._play()
+                self._learn()
+                self._choose()
+            except _TimeIsOverError:
+                progress.stopped_by = "time"
+            self._finish_round()
+        self.arena.pause = lambda: None
+        return self._played()
+
+    def _take_up(self) -> None:
+        """Go on from what was written down, if anything was."""
+        found = self.ledger.read()
+        if found is None:
+            return
+        self.progress, self.best, self.examples = found.progress, found.best, list(found.examples)
+        self.student = Student.restore(self.arena, self.lesson, *found.fields)
+        self.student.network.load_state_dict(found.weights)
+        self._begun = time.monotonic() - self.progress.seconds
+        if not self.progress.stopped_by:
+            logger.info("Going on where it was stopped: round %s.", f"{self.progress.round:,}")
+
+    def _pause(self) -> None:
+        if self.should_stop():
+            raise InterruptionError(
+                "Stopped; all rounds before are saved", remedy="Run the same command again to go on"
+            )
+        # The first round is played whatever the time: without it there is nothing to build a network for.
+        if self.student is not None and self.seconds is not None and time.monotonic() - self._begun >= self.seconds:
+            raise _TimeIsOverError
+
+    def _play(self) -> None:
+        """Play a round by chance around what is known, and add what went best to the examples."""
+        progress, settings, seed = self.progress, self.settings, self.lesson.seed
+        starts = seeds_for(Purpose.LEARNING, seed, settings.starts, progress.round)
+        seeds = [each for each in starts for _ in range(settings.tries)]
+        drawn = np.random.default_rng(seed_for(seed, "holds", progress.round))
+        held = drawn.choice(len(HOLDS), len(seeds), p=_normalized(progress.holds))
+        policy: Policy = Chance(self.arena.actions) if self.student is None else self._policy()
+        episodes = self.arena.play(
+            policy, seeds, luck=seed_for(seed, "luck", progress.round), holds=np.take(HOLDS, held), keep=True
+        )
+        if self.student is None:
+            self.student = Student.admit(self.arena, self.lesson, episodes)
+            progress.spread = {name: scale.tolist() for name, scale in self.student.scales().items()}
+        chosen, progress.threshold = elite(episodes, settings.tries, settings.elite)
+        if chosen:
+            steps = self.student.steps(self.arena, [episodes[at] for at in chosen])
+            self.examples = [*self.examples, steps][-settings.memory :]
+            share = np.bincount(held[chosen], minlength=len(HOLDS)) / len(chosen)
+            progress.holds = [
+                (1 - _CHANGE) * old + _CHANGE * new for old, new in zip(progress.holds, share, strict=True)
+            ]
+        progress.mean = float(np.mean([each.total for each in episodes]))
+        progress.episodes += len(episodes)
+        progress.steps += sum(each.steps for each in episodes)
+        progress.bound += sum(each.ended == "bound" for each in episodes)
+        progress.learning, progress.learns = True, bool(chosen)
+        self._write()
+
+    def _learn(self) -> None:
+        """Learn to act as in the examples. Nothing is learned from a round in which all went alike."""
+        if not self.progress.learns:
+            return
+        student, seed = self._student(), self.lesson.seed
+        network = student.network
+        examples, rows = self._examples()
+        settings = resolve(self.lesson.training, network.plan.principal.recipe, len(rows))
+        assert settings.batch is not None  # `resolve` leaves nothing open
+        batches = Batches(examples, rows, size=settings.batch, seed=seed_for(seed, "lesson", self.progress.round))
+        outcome = train(
+            network,
+            batches,
+            None,
+            settings,
+            folder=self.folder,
+            seed=seed,
+            epochs=self.lesson.training.get("epochs") or max(1, round(self.settings.lessons / batches.steps)),
+            seconds=None if self.seconds is None else max(0.0, self.seconds - self.progress.seconds),
+            should_stop=self.should_stop,
+            stage=stage_of(self.progress.round),
+        )
+        least = {name: LEAST_SPREAD * scale for name, scale in student.scales().items()}
+        self.progress.spread = {
+            name: np.maximum(np.sqrt((away**2).mean(axis=0)), least[name]).tolist()
+            for name, away in self._strayed().items()
+        }
+        if outcome.stopped_by == "time":
+            raise _TimeIsOverError
+
+    def _choose(self) -> None:
+        """Keep the weights where they play better than those before, with nothing left to chance."""
+        progress = self.progress
+        if not progress.learns and progress.best is not None:
+            progress.waits += 1
+            return
+        seeds = seeds_for(Purpose.CHOOSING, self.lesson.seed, CHOOSING_EPISODES)
+        progress.chosen = float(np.mean([each.total for each in self.arena.play(self._policy(), seeds)]))
+        if progress.best is None or progress.chosen > progress.best:
+            progress.best, progress.best_round, progress.waits = progress.chosen, progress.round, 0
+            self.best = _copied(self._student().network.state_dict())
+        else:
+            progress.waits += 1
+
+    def _finish_round(self) -> None:
+        """Write down what the round brought, and whether it was the last."""
+        progress, lesson = self.progress, self.ledger.lesson(self.progress.round)
+        progress.seconds = time.monotonic() - self._begun
+        if not progress.stopped_by:
+            self.ledger.say("round", **progress.line())
+            if progress.waits >= (self.lesson.training.get("patience") or WAITING):
+                progress.stopped_by = "patience"
+            elif progress.round >= self.settings.rounds:
+                progress.stopped_by = "rounds"
+            else:
+                progress.round += 1
+        progress.learning = progress.learns = False
+        self._write()
+        lesson.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        student = self._student()
+        self.progress.seconds = time.monotonic() - self._begun
+        weights = student.network.state_dict()
+        self.ledger.write(State(self.progress, student.declare(), weights, self.best, self.examples))
+
+    def _policy(self) -> Learned:
+        spread = {name: np.asarray(each) for name, each in self.progress.spread.items()}
+        return self._student().learned(self.arena, spread)
+
+    def _student(self) -> Student:
+        assert self.student is not None  # admitted in the first round
+        return self.student
+
+    def _examples(self) -> tuple[Examples, np.ndarray]:
+        student, steps = self._student(), Steps.together(self.examples)
+        return Examples(steps, student.inputs, student.targets), np.arange(len(steps))
+
+    def _strayed(self) -> dict[str, np.ndarray]:
+        """How far the amounts of the examples lie from the network's answers, (n, width), by part of the action."""
+        student, amounts = self._student(), self._student().scales()
+        if not self.examples or not amounts:
+            return {}
+        examples, rows = self._examples()
+        truth, given = truths_for(examples, rows), answers_for(student.network, examples, rows)
+        return {name: truth[name] - given[name] for name in amounts}
+
+    def _played(self) -> Played:
+        student = self._student()
+        if self.best:
+            student.network.load_state_dict(self.best)
+        student.network.eval()
+        nothing = {name: np.empty((0, len(scale))) for name, scale in student.scales().items()}
+        strayed = nothing | self._strayed()
+        residuals = {name: sorted_residuals(away, np.zeros_like(away)) for name, away in strayed.items()}
+        return Played(student, self._policy(), self.progress, residuals)
+
+
+def _normalized(shares: Sequence[float]) -> np.ndarray:
+    """The shares, a part of them even."""
+    even = np.full(len(shares), _EVEN / len(shares))
+    mixed: np.ndarray = even + (1 - _EVEN) * np.asarray(shares) / np.sum(shares)
+    return mixed / mixed.sum()
+
+
+def _copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: each.detach().clone() for name, each in tensors.items()}
