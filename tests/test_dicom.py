@@ -223,6 +223,17 @@ def test_folders_of_slices_without_a_class_are_examples_and_one_alone_is_too(tmp
         locate([str(tmp_path)])
 
 
+def test_a_slice_among_other_scans_makes_their_folder_no_example(tmp_path):
+    for number in range(3):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / "a" / f"{number}.nii.gz").write_bytes(b"")
+    write(tmp_path / "a", whole()[:1])
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "4.nii").write_bytes(b"")
+    (chunk,) = locate(tmp_path).chunks()
+    assert chunk.columns["class"].to_list() == ["a"] * 4 + ["b"]
+
+
 def test_cells_of_a_table_name_folders_of_slices_inside_its_own(tmp_path):
     write(tmp_path / "scans/one", whole())
     outside = write(tmp_path / "outside", whole())

@@ -8,6 +8,7 @@ from benchmarks.bad_cases.disk import disk
 from benchmarks.bad_cases.models import damaged_models
 from benchmarks.bad_cases.pictures import pictures
 from benchmarks.bad_cases.recordings import recordings
+from benchmarks.bad_cases.scans import volumes
 from benchmarks.bad_cases.sequences import sequences
 from benchmarks.bad_cases.tables import encodings, missing, numbers, ragged, targets
 from benchmarks.bad_cases.texts import texts
@@ -15,7 +16,7 @@ from benchmarks.bad_cases.usage import usage
 from benchmarks.bad_cases.use import use
 
 FAMILIES = (
-    *(missing, targets, ragged, encodings, numbers, pictures, texts, recordings, sequences, series),
+    *(missing, targets, ragged, encodings, numbers, pictures, texts, recordings, sequences, series, volumes),
     *(use, damaged_models, disk, usage),
 )
 

@@ -111,6 +111,9 @@ def _header(content: BinaryIO) -> Header:
     known = _known(content.read(540))
     try:
         dtype = known.get_data_dtype()
+    except (HeaderDataError, KeyError) as failure:
+        raise ScanError(f"has a wrong header: there is no type of voxels {int(known['datatype'])}") from failure
+    try:
         affine = known.get_best_affine()
         slope, intercept = known.get_slope_inter()
         unit = _UNITS.get(known.get_xyzt_units()[0], 1.0)

@@ -18,22 +18,30 @@ def begins_like_slice(begin: bytes) -> bool:
 
 
 def holds_slices(folder: Path | str) -> bool:
-    """Whether DICOM files lie in a folder itself, and so the folder is one example. A file holds none."""
-    tried = 0
+    """Whether most of the files in a folder itself are DICOM's, and so the folder is one example. A file holds none."""
+    slices, others, nameless = 0, 0, []
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                    return True
-                suffix = Path(entry.name).suffix
-                if tried < _TRIED and (not suffix or suffix[1:].isdigit()) and entry.is_file():
-                    tried += 1
-                    with Path(entry.path).open("rb") as stream:
-                        if begins_like_slice(stream.read(PREAMBLE + len(MAGIC))):
-                            return True
+        for name in files_of(folder):
+            suffix = Path(name).suffix
+            if not suffix or suffix[1:].isdigit():
+                nameless.append(name)
+            elif suffix.lower() in SUFFIXES:
+                slices += 1
+            else:
+                others += 1
+        tried = nameless[:: -(-len(nameless) // _TRIED) or 1]
+        if tried and 2 * sum(_is_slice(Path(folder) / name) for name in tried) > len(tried):
+            slices += len(nameless)
+        else:
+            others += len(nameless)
     except OSError:
         return False
-    return False
+    return slices > others
+
+
+def _is_slice(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return begins_like_slice(stream.read(PREAMBLE + len(MAGIC)))
 
 
 def files_of(folder: Path | str) -> list[str]:
