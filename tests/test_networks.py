@@ -41,6 +41,7 @@ SMALL = {
     "tabm": {"width": 32, "members": 4},
     "mlp": {"width": 32},
     "resnet": {"width": 8},
+    "unet": {"width": 4},
     "inception-time": {"width": 8, "depth": 3},
     "transformer": {"width": 16},
     "text-cnn": {"width": 16},
@@ -727,7 +728,7 @@ def test_lenet_has_the_parameters_of_lenet_5():
     assert sum(parameter.numel() for parameter in network.parameters()) - absent == 60_000 + 900 - 44 + 850 == 61_706
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet"])
+@pytest.mark.parametrize("name", ["lenet", "resnet", "unet"])
 @pytest.mark.parametrize("extent", [(8, 8), (8, 31), (15, 15), (28, 28), (33, 20), (9,), (8, 9, 10)])
 def test_convolutions_take_any_extent_of_eight_cells_or_more_along_any_axes(name, extent):
     network = make({"p": Grid(2, extent)}, ANSWERS["classes"], name, {"width": 4})
@@ -736,7 +737,7 @@ def test_convolutions_take_any_extent_of_eight_cells_or_more_along_any_axes(name
     assert network.eval()(given_inputs)["y"].isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["lenet", "resnet"])
+@pytest.mark.parametrize("name", ["lenet", "resnet", "unet"])
 @pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 def test_convolutions_learn_with_every_normalization(name, normalization):
     given_inputs = tensors({"p": Grid(2, (12, 12))}, 6)

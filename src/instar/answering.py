@@ -10,7 +10,8 @@ import numpy as np
 from instar.answers import type_of
 from instar.batches import Examples
 from instar.fields import Field
-from instar.shapes import Grid, Tokens
+from instar.seeds import seed_for
+from instar.shapes import Grid, Mapped, Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
 # that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
 ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2 * 2**20
+# Pictures and masks that are examined are held together, beside their truths.
+ANSWER_BYTES = 2**28
 # About so many numbers stand for a symbol inside a network.
 SYMBOL_NUMBERS = 64
 
@@ -35,11 +38,11 @@ def answers(
     network: Network, targets: Sequence[Field], batches: Iterable[dict[str, torch.Tensor]]
 ) -> dict[str, np.ndarray]:
     """Answers for prepared inputs by target: probabilities (n, classes) or (n, labels) float32; amounts (n, width) in
-    its own units, float64."""
+    its own units, float64; texts, pictures and masks as `instar.shapes` says of truths."""
     import torch
 
     # What stands for no rows at all, so that there is always something to join.
-    collected = {each.name: [_in_own_units(each, np.empty((0, _width(each)), np.float32))] for each in targets}
+    collected = {each.name: [_in_own_units(each, _nothing(each))] for each in targets}
     device = next(iter(network.parameters())).device
     training = network.training
     network.eval()
@@ -58,6 +61,15 @@ def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[
     return answers(network, examples.targets, (batch.inputs for batch in batches))
 
 
+def examinable(targets: Sequence[Field], rows: np.ndarray, seed: int) -> np.ndarray:
+    """As many of the rows (int64) as there is room for with a picture or a mask each; all of them where there is."""
+    each = sum(4 * target.answer.size for target in targets if isinstance(target.answer, Mapped))
+    most = max(1, ANSWER_BYTES // each) if each else len(rows)
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed_for(seed, "examined rows")).choice(rows, most, replace=False))
+
+
 def truths_for(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The right answers for ``rows`` (int64) of a store by target, as `Field.truth` gives them."""
     return {each.name: each.truth(examples.store.column(each.name).arrays(rows)) for each in examples.targets}
@@ -67,5 +79,6 @@ def _in_own_units(target: Field, given: np.ndarray) -> np.ndarray:
     return type_of(target.answer).in_own_units(target, given)
 
 
-def _width(target: Field) -> int:
-    return type_of(target.answer).width(target.answer)
+def _nothing(target: Field) -> np.ndarray:
+    kind = type_of(target.answer)
+    return np.empty((0, *kind.shape(target.answer)), kind.dtype())

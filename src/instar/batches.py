@@ -17,7 +17,7 @@ from torch import Tensor
 
 from instar.fields import Arrays, Field, Prepared
 from instar.seeds import seed_for
-from instar.shapes import Grid, Vector
+from instar.shapes import Grid, Mapped, Vector, mapped_from
 
 # Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
 PREPARED_BYTES = 256 * 2**20
@@ -170,14 +170,15 @@ class Examples:
                 torch.cat([none.int(), *tokens], 1).numpy(),
             )
 
-    def vectors(self) -> Examples:
-        """The same examples with inputs of shape Vector only."""
-        return Examples(self.store, [field for field in self.inputs if field.name in self.places], self.targets)
+    def vectors(self, targets: Sequence[Field]) -> Examples:
+        """The same examples with inputs of shape Vector only, and some of the targets."""
+        return Examples(self.store, [field for field in self.inputs if field.name in self.places], targets)
 
     def augment(self, batch: Batch, seed: int) -> Batch:
         """A varied copy of a training batch, its inputs varied by their fields.
 
-        Every field draws from a generator of the same seed, so that aligned grids are varied alike.
+        Every field draws from a generator of the same seed, so that aligned grids are varied alike; pictures and masks
+        that are answers are moved as the input that they are made of.
         """
         inputs = dict(batch.inputs)
         for field in self.inputs:
@@ -190,7 +191,26 @@ class Examples:
                     inputs[name][:, self.places[field.name][name]] = tensor
             else:
                 inputs.update({f"{name}/{field.name}": tensor for name, tensor in varied.items()})
-        return replace(batch, inputs=inputs)
+        return replace(batch, inputs=inputs, targets=self._moved(batch, seed))
+
+    def _moved(self, batch: Batch, seed: int) -> dict[str, Tensor]:
+        targets = dict(batch.targets)
+        for target, leader in self._led.items():
+            motion = leader.motion(len(batch), torch.Generator().manual_seed(seed))
+            if motion is not None:
+                targets[target.name] = target.moved({"target": targets[target.name]}, motion)["target"]
+        return targets
+
+    @cached_property
+    def _led(self) -> dict[Field, Field]:
+        """The targets that are moved as an input is, each with that input."""
+        shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
+        led = {}
+        for target in self.targets:
+            name = mapped_from(shapes, target.answer) if isinstance(target.answer, Mapped) else None
+            if name is not None:
+                led[target] = next(field for field in self.inputs if field.name == name)
+        return led
 
     def _of(self, field: Field, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What ``field`` prepared, out of joined inputs."""

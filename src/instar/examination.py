@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from instar.answering import examinable
 from instar.columns import Fitted
 from instar.conformal import sorted_residuals
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
@@ -60,6 +61,7 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     if division.exam is Exam.FOLDS:
         return _by_folds(material, division, run, limits, fitted)
     training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
+    test, drawn = _examinable(material, fitted[1], test)
     if len(validation) and len(training) + len(validation) < FEW_ROWS:
         trials = _learn_from_both(material, (training, validation), run, limits, ("length", "train"))
         notes = [f"With fewer than {FEW_ROWS:,} rows to learn from, the network learned from the validation rows too."]
@@ -80,7 +82,7 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     trial, course = trials[-1], _Course.of(trials)
     # The first of two has not learned from the validation rows.
     residuals = _residuals(trials[0], validation if len(validation) else test)
-    notes += course.told("Training")
+    notes += [*course.told("Training"), *drawn]
     return Examined(trial, test, trial.truth(test), trial.answer(test), residuals, notes, course.seconds)
 
 
@@ -96,6 +98,7 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
     notes: list[str] = []
     spent, stages = 0.0, division.settings.folds + 0.5  # the last is one training, and the others are two
     for number, (training, validation, examined) in enumerate(division.folds(), start=1):
+        examined, drawn = _examinable(material, targets, examined)
         kept = run.kept(f"fold-{number}")
         if kept is None:
             within = Limits(limits.share(spent, stages), limits.should_stop)
@@ -108,7 +111,7 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
         course = _Course(**content)
         rows.append(examined)
         courses.append(course)
-        notes += course.told(f"Fold {number}")
+        notes += [*course.told(f"Fold {number}"), *drawn]
         spent, stages = spent + course.seconds, stages - 1
         for place, each in enumerate(targets):
             answers[each.name].append(arrays[str(place)])
@@ -188,6 +191,14 @@ def _length(trial: Trial, rows: int) -> int:
     return max(1, outcome.best_epoch)
 
 
+def _examinable(material: Material, targets: Sequence[Field], rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The rows of which answers are held, and a sentence where those are not all."""
+    some = examinable(targets, rows, material.seed)
+    if len(some) == len(rows):
+        return rows, []
+    return some, [f"Of {len(rows):,} rows that were set apart {len(some):,}, drawn at random, were examined."]
+
+
 @dataclass(frozen=True)
 class _Course:
     """How one or two trainings for one network went, as JSON.
@@ -218,7 +229,7 @@ class _Course:
 
 
 def _residuals(trial: Trial, rows: np.ndarray) -> dict[str, np.ndarray]:
-    if len(rows):
+    if len(rows) and any(isinstance(each.answer, Amounts) for each in trial.targets):
         return _residuals_of(trial.targets, trial.truth(rows), trial.answer(rows))
     nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
     return _residuals_of(trial.targets, nothing, nothing)

@@ -12,7 +12,7 @@ import numpy as np
 from instar.fields import Field
 from instar.fields.digest import MISSING, digest, parse_numbers
 from instar.keys import repeated_share, run_starts
-from instar.shapes import Choice, Several, Symbols
+from instar.shapes import Amounts, Choice, Several
 from instar.sources import Chunk, FileColumn
 from instar.store import Store, StoredColumn
 from instar.words import percent
@@ -261,7 +261,9 @@ def giveaways(examples: Examples, training: np.ndarray, held_out: np.ndarray, se
 
     ``training`` and ``held_out`` are row numbers (int64), of which a sample is used. A single input is never one.
     """
-    if len(examples.inputs) < 2 or not examples.places:
+    # A tree writes no text and paints no picture.
+    told = [field for field in examples.targets if isinstance(field.answer, Choice | Several | Amounts)]
+    if len(examples.inputs) < 2 or not examples.places or not told:
         return []
     generator = np.random.default_rng(seed)
     bound = int(np.clip(ALL_TREES_ROWS // len(examples.places), LEAST_TREE_ROWS, TREE_ROWS))
@@ -269,12 +271,10 @@ def giveaways(examples: Examples, training: np.ndarray, held_out: np.ndarray, se
         np.sort(generator.choice(rows, bound, replace=False)) if len(rows) > bound else rows
         for rows in (training, held_out)
     )
-    vectors = examples.vectors()
+    vectors = examples.vectors(told)
     learned, examined = vectors.take(training), vectors.take(held_out)
     findings = []
-    for field in examples.targets:
-        if isinstance(field.answer, Symbols):  # a tree writes no text
-            continue
+    for field in told:
         truth = [batch.targets[field.name].numpy() for batch in (learned, examined)]
         for name, places in vectors.places.items():
             if sum(place.stop - place.start for place in places.values()) > MOST_PARTS:

@@ -141,6 +141,32 @@ METRICS: dict[str, Metric] = {
         minimum=0,
         maximum=2,
     ),
+    "psnr": Metric(
+        "PSNR",
+        "The peak signal-to-noise ratio in decibels, the mean over pictures: 6 more is half the error, 100 the most.",
+        maximum=100,
+    ),
+    "ssim": Metric(
+        "SSIM",
+        "How alike the structure of pictures is, in windows of 11 cells (Wang et al. 2004), the mean over pictures.",
+        minimum=-1,
+        maximum=1,
+    ),
+    "mean_iou": Metric(
+        "mean IoU",
+        "The cells that are a class and are answered so, over those that are either, averaged over the classes.",
+        minimum=0,
+        maximum=1,
+    ),
+    "mean_dice": Metric(
+        "mean Dice",
+        "Twice the cells that are a class and are answered so, over the sum of both, averaged over the classes.",
+        minimum=0,
+        maximum=1,
+    ),
+    "cell_accuracy": Metric(
+        "right cells", "The share of cells of all rows whose class is right.", rate=True, minimum=0, maximum=1
+    ),
     "r2": Metric(
         "R²",
         "The share of the variance that is explained; 0 is what always answering the mean reaches.",

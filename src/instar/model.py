@@ -23,6 +23,8 @@ from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
+from instar.painting import Painter, paints
+from instar.shapes import Choice, Several
 from instar.sources import Source, bounded
 from instar.sources.locate import locate
 from instar.sources.matching import match
@@ -42,11 +44,12 @@ SAID_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Predictions:
-    """Answers for n rows, by target: probabilities (n, classes) or (n, labels), or amounts (n, width) in own units.
+    """Answers for n rows, by target: probabilities (n, classes) or (n, labels), or amounts (n, width) in own units; or
+    texts, pictures and masks.
 
-    A row that could not be read has NaN everywhere. ``problems`` say why, with the place, of the first values that
-    could not be read, and ``problem_count`` is how many there were. ``identifiers`` tell the rows apart, by the name of
-    their column, where the source says which that is.
+    A row that could not be read has NaN everywhere, or what its type of answer has for it. ``problems`` say why, with
+    the place, of the first values that could not be read, and ``problem_count`` is how many there were. ``identifiers``
+    tell the rows apart, by the name of their column, where the source says which that is.
     """
 
     answers: Mapping[str, np.ndarray]
@@ -91,25 +94,36 @@ class Model:
         known = self.folder is not None and (self.folder / FACTS).is_file()
         return read_report(self.folder) if self.folder is not None and known else None
 
-    def predict(self, source: Any, *, coverage: float = COVERAGE, allow_outside: bool = False) -> Any:
+    def predict(
+        self,
+        source: Any,
+        *,
+        coverage: float = COVERAGE,
+        allow_outside: bool = False,
+        out: str | Path | None = None,
+    ) -> Any:
         """A frame with a row per example.
 
         Columns ``prediction`` and ``confidence`` (probability of the predicted class) for a category; ``prediction``,
         a cell with every label whose probability is at least a half, written as in training (``red;round``, or a list
         in JSON, and ``[]`` for none), and ``confidence`` (that the label most in doubt is right) for labels;
         ``prediction``, ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets.
-        ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018). Where the
-        steps of a series are rows, there is one row for each series, which begins with the series' name.
+        ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018). For a
+        picture or a mask ``prediction`` is an array of numbers or of classes' codes at the network's size; or, where
+        ``out`` is given, the path of a file of the size of what it is made of. Where the steps of a series are rows,
+        there is one row for each series, which begins with the series' name.
 
         Parameters
         ----------
         source: whatever `instar.train` takes, and lists of files. A pandas, polars or Arrow frame gets its own type
             back, everything else a polars frame.
         coverage: between 0 and 1.
+        out: a new folder, into which answers that are pictures or masks are written as files.
 
-        Raises ColumnError where a column is missing or of another kind than in training.
+        Raises ColumnError where a column is missing or of another kind than in training, FolderError where ``out``
+        holds anything or cannot be written.
         """
-        predictions = self.answer(self.open(source, allow_outside=allow_outside))
+        predictions = self.answer(self.open(source, allow_outside=allow_outside), out=out)
         for problem in predictions.problems[:SAID_PROBLEMS]:
             logger.warning("%s", problem)
         if predictions.problem_count > SAID_PROBLEMS:
@@ -122,7 +136,7 @@ class Model:
 
         A dictionary by target where there are several.
         """
-        chosen = [each for each in self.targets if each.classes is not None]
+        chosen = [each for each in self.targets if isinstance(each.answer, Choice | Several)]
         if not chosen:
             raise UsageError("The model answers no classes, which alone have probabilities", remedy="Use predict")
         answers = self.answer(self.open(source, allow_outside=allow_outside)).answers
@@ -175,10 +189,19 @@ class Model:
         needed = [each.name for each in self.inputs]
         return match(in_series_again(opened, self.layout, needed), needed)
 
-    def answer(self, source: Source) -> Predictions:
-        """The network's answers for every record of ``source``, in its order."""
+    def answer(self, source: Source, *, out: str | Path | None = None) -> Predictions:
+        """The network's answers for every record of ``source``, in its order.
+
+        Where ``out`` is given, pictures and masks are written into that new folder as they come, and their answers are
+        the paths of these files, None where a row could not be read.
+        """
         names = [each.name for each in self.inputs]
         check_columns(source, names, "The model needs")
+        painter = None
+        if out is not None:
+            if not paints(self.targets):
+                raise UsageError("The answers are no pictures, and no files are written of them", remedy="Leave it out")
+            painter = Painter(Path(out), self.inputs, self.targets)
         collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
         problems: list[str] = []
         firsts: dict[str, str] = {}
@@ -197,7 +220,10 @@ class Model:
                 problems += [describe_problem(source, name, each, chunk.start) for each in first]
                 if column.problems and name not in firsts:
                     firsts[name] = describe_problem(source, name, column.problems[0], chunk.start)
-            for name, values in self.answer_arrays(arrays).items():
+            given = self.answer_arrays(arrays)
+            if painter is not None:
+                given |= painter.paint(chunk, given, _readable(arrays))
+            for name, values in given.items():
                 collected[name].append(values)
         for name, count in unreadable.items():
             if rows and count == rows:
@@ -221,13 +247,9 @@ class Model:
             stretch = {name: column.rows(slice(start, start + few)) for name, column in arrays.items()}
             parts.append(answers(self.network, self.targets, [prepare_inputs(self.inputs, stretch)]))
         joined = {each.name: np.concatenate([part[each.name] for part in parts]) for each in self.targets}
-        unread = np.zeros(rows, bool)
-        for column in arrays.values():
-            for problem in column.problems:
-                unread[problem.row] = True
-        present = np.any([column.present for column in arrays.values()], axis=0)
+        readable = _readable(arrays)
         for answer, values in ((each.answer, joined[each.name]) for each in self.targets):
-            values[unread & ~present] = type_of(answer).nothing
+            values[~readable] = type_of(answer).nothing
         return joined
 
     def columns(
@@ -243,6 +265,9 @@ class Model:
         for target in self.targets:
             prefix = f"{target.name}_" if len(self.targets) > 1 else ""
             answer = predictions.answers[target.name]
+            if answer.dtype == object:  # paths of files
+                columns[f"{prefix}prediction"] = answer.tolist()
+                continue
             made = type_of(target.answer).columns(
                 target,
                 answer,
@@ -311,6 +336,16 @@ def load(folder: str | Path) -> Model:
         path,
         content.layout,
     )
+
+
+def _readable(arrays: Mapping[str, Arrays]) -> np.ndarray:
+    """Which rows have something that could be read, or nothing that could not."""
+    unread = np.zeros(len(next(iter(arrays.values()))), bool)
+    for column in arrays.values():
+        for problem in column.problems:
+            unread[problem.row] = True
+    present: np.ndarray = np.any([column.present for column in arrays.values()], axis=0)
+    return ~unread | present
 
 
 def check_columns(source: Source, names: Iterable[str], who: str) -> None:

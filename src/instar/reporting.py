@@ -30,7 +30,7 @@ from instar.files import write_json, write_text, writing
 from instar.metrics import LEAST_ROWS
 from instar.run import Run
 from instar.seeds import seed_for
-from instar.shapes import Choice, Grid, Tokens, Vector
+from instar.shapes import Choice, Grid, Mapped, Tokens, Vector
 from instar.sources import Source
 from instar.trial import Material, Trial
 from instar.version import VERSION
@@ -117,11 +117,13 @@ def _compete(
 def _flat(view: Examples, rows: np.ndarray, seed: int, folder: Path, name: str) -> tuple[Inputs, np.ndarray]:
     """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are."""
     shapes = [each.shape for each in view.inputs]
+    answered = sum(each.answer.size for each in view.targets if isinstance(each.answer, Mapped))
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
-    grids = [coarse(shape) for shape in shapes if isinstance(shape, Grid)]
+    # Of what is answered cell by cell every cell must be seen.
+    grids = [shape if answered else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
     sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
     cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
-    most = affordable_rows(vector.width + len(vector.cardinalities) + cells)
+    most = affordable_rows(vector.width + len(vector.cardinalities) + cells + answered)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
     inputs = write_inputs(folder, name, len(rows), view.flat(rows, grids), vector.cardinalities, sequences, grids)

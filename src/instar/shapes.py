@@ -22,12 +22,18 @@ Several   (B, labels) float32 of 0 and 1, NaN in the  (B, labels) float32 probab
 Amounts   (B, width) float32, NaN where missing       (B, width) float32, in the field's scale
 Symbols   (B, length) int32 codes, 0 after a row's     (B, length) int32 codes, 0 after a row's end
           end, -1 in the whole row where missing
+Picture   (B, channels, *extent) float32, NaN in the  (B, channels, *extent) float32, in the
+          whole row where missing                     field's scale
+Mask      (B, *extent) uint8 codes, `NO_CLASS` where  (B, *extent) uint8 codes
+          missing or of no class that is known
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
 a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for each label, the last column how many
 labels the row has beside these, which nobody could have answered either; amounts (n, width) float64 as they were read;
-and texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing.
+texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing; pictures (n, channels, *extent) float32 in their own
+unit, NaN where missing; and masks (n, *extent) uint8, of whose codes `NO_CLASS` says nothing and `STRANGE_CLASS` is a
+class that nobody could have answered.
 """
 
 from __future__ import annotations
@@ -43,6 +49,9 @@ NO_ANSWER, UNKNOWN_CLASS = -1, -2
 ANSWERED_FROM = 0.5
 # What stands for no text at all where texts are answers; Unicode keeps it free of any meaning.
 NO_TEXT = "\ufdd0"
+# Codes of a cell of a mask that are no class's, as those of a Choice; and how many classes leave room for them.
+NO_CLASS, STRANGE_CLASS = 255, 254
+MOST_MASK_CLASSES = 254
 
 
 @dataclass(frozen=True)
@@ -145,10 +154,59 @@ class Symbols:
     entropy: float
 
 
-Answer = Choice | Several | Amounts | Symbols
+@dataclass(frozen=True)
+class Picture:
+    """``channels`` numbers at each cell of ``extent``, scaled by their field to mean 0 and variance 1 on training rows.
+
+    low, high: between which values they lie in their own unit.
+    """
+
+    channels: int
+    extent: tuple[int, ...]
+    low: float
+    high: float
+
+    @property
+    def size(self) -> int:
+        """How many numbers one answer holds."""
+        return self.channels * math.prod(self.extent)
 
 
-_ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in (Choice, Several, Amounts, Symbols)}
+@dataclass(frozen=True)
+class Mask:
+    """One class out of ``classes`` at each cell of ``extent``; ``counts`` are the classes' cells in training rows."""
+
+    counts: tuple[int, ...]
+    extent: tuple[int, ...]
+
+    @property
+    def classes(self) -> int:
+        return len(self.counts)
+
+    @property
+    def size(self) -> int:
+        """How many codes one answer holds."""
+        return math.prod(self.extent)
+
+
+Answer = Choice | Several | Amounts | Symbols | Picture | Mask
+# Answers with something for each cell of a grid.
+Mapped = Picture | Mask
+
+_ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in (Choice, Several, Amounts, Symbols, Picture, Mask)}
+
+
+def mapped_from(inputs: Mapping[str, Shape], answer: Mapped) -> str | None:
+    """The input of which such an answer is made, cell by cell: the largest grid of as many axes, if there is one.
+
+    The largest by its cells; of equal ones the first.
+    """
+    cells = {
+        name: math.prod(shape.extent)
+        for name, shape in inputs.items()
+        if isinstance(shape, Grid) and len(shape.extent) == len(answer.extent)
+    }
+    return max(cells, key=lambda name: cells[name], default=None)
 
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:

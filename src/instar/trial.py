@@ -113,7 +113,9 @@ def conduct(
 def _answered(examples: Examples, rows: np.ndarray) -> np.ndarray | None:
     """The rows of which a target is known and has been learned of; None where there are none."""
     known = np.zeros(len(rows), bool)
-    for name, truth in truths_for(examples, rows).items():
-        target = next(each for each in examples.targets if each.name == name)
-        known |= type_of(target.answer).learnable(truth)
+    for start in range(0, len(rows), examples.block_rows):
+        part = slice(start, start + examples.block_rows)
+        truths = truths_for(examples, rows[part])
+        for target in examples.targets:
+            known[part] |= type_of(target.answer).learnable(truths[target.name])
     return rows[known] if known.any() else None

@@ -10,8 +10,23 @@ import torch
 
 from instar.fields import Arrays, Field, Kind, kinds
 from instar.fields.digest import digest
-from instar.shapes import NO_TEXT, Amounts, Choice, Curves, Grid, Image, Several, Symbols, Text, Tokens, Vector
-from instar.sources import Column
+from instar.shapes import (
+    NO_CLASS,
+    NO_TEXT,
+    Amounts,
+    Choice,
+    Curves,
+    Grid,
+    Image,
+    Mask,
+    Picture,
+    Several,
+    Symbols,
+    Text,
+    Tokens,
+    Vector,
+)
+from instar.sources import Column, FileColumn, FileReference
 from instar.sources.base import take
 
 ROLES = [(name, target) for name, kind in kinds.items() for target in (False, True) if not target or kind.can_be_target]
@@ -119,6 +134,17 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             there = written[torch.from_numpy(arrays.present)]
             assert (there >= 0).all() and (there < vocabulary).all() and (there[:, 0] > 0).all()
             assert not ((there[:, :-1] == 0) & (there[:, 1:] > 0)).any(), "0 only after a row's end"
+        case Picture(channels, extent, low, high):
+            painted = prepared["target"]
+            assert painted.shape == (200, channels, *extent) and painted.dtype == torch.float32 and low < high
+            assert torch.equal(painted.isnan().flatten(1).all(1), torch.from_numpy(~arrays.present))
+            there = painted[torch.from_numpy(arrays.present)]
+            assert there.isfinite().all() and abs(there.mean()) < 0.05 and abs(there.std() - 1) < 0.05
+        case Mask(counts, extent):
+            codes = prepared["target"]
+            assert codes.shape == (200, *extent) and codes.dtype == torch.uint8
+            assert torch.equal((codes == NO_CLASS).flatten(1).all(1), torch.from_numpy(~arrays.present))
+            assert torch.bincount(codes[codes != NO_CLASS].long(), minlength=len(counts)).tolist() == list(counts)
         case Amounts(width):
             assert prepared["target"].shape == (200, width)
             assert torch.equal(prepared["target"].isnan().any(1), torch.from_numpy(~arrays.present))
@@ -179,6 +205,14 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     kind = kinds[name]
     field, arrays = fit(kind, True)
     target = field.prepare(arrays)["target"][torch.from_numpy(arrays.present)]
+    if isinstance(field.answer, Picture | Mask):
+        truth = field.truth(arrays)[arrays.present]
+        assert np.allclose(field.decode(target.numpy()), truth, atol=1e-3)
+        extents = [extent for extent in kind.extents(column_of(kind)) if extent is not None]
+        suffix, content = field.written(truth[0], extents[0])
+        again = kind.read(FileColumn([FileReference("again" + suffix, content=content)]), read(kind)[1])
+        assert np.array_equal(again.values[0], arrays.values[arrays.present][0])
+        return
     if isinstance(field.answer, Choice):
         decoded = field.decode(np.eye(field.answer.classes)[target.numpy()])
     else:
@@ -221,6 +255,14 @@ def test_the_truth_is_what_was_read(name):
     elif isinstance(field.answer, Symbols):
         assert truth.dtype.kind == "U" and truth.shape == (200,)
         assert (truth[~arrays.present] == NO_TEXT).all() and not (truth[arrays.present] == NO_TEXT).any()
+    elif isinstance(field.answer, Picture):
+        assert truth.dtype == np.float32 and truth.shape == (200, field.answer.channels, *field.answer.extent)
+        assert np.isnan(truth[~arrays.present]).all()
+        assert truth[arrays.present].min() >= field.answer.low and truth[arrays.present].max() <= field.answer.high
+    elif isinstance(field.answer, Mask):
+        assert np.array_equal(truth, field.prepare(arrays)["target"].numpy())
+        fewer = field.recounted([part(arrays, np.arange(0, 200, 2))])
+        assert fewer.classes == field.classes and 0 < sum(fewer.answer.counts) < sum(field.answer.counts)
     else:
         assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
         assert np.array_equal(truth[arrays.present], arrays.values[arrays.present].reshape(-1, field.answer.width))
@@ -236,6 +278,21 @@ def test_a_value_is_shown_and_a_field_described(name, target):
     assert view.png.startswith(b"\x89PNG") if isinstance(view, Image) else view.text
     assert field.show(arrays, int(missing)) == Text("missing")
     assert field.describe() and not field.describe().endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name, target in ROLES if target])
+def test_an_answer_that_is_a_picture_can_be_drawn_and_moved(name):
+    field, arrays = fit(kinds[name], True)
+    if not isinstance(field.answer, Picture | Mask):
+        pytest.skip("no picture")
+    prepared = field.prepare(arrays)
+    assert isinstance(field.draw(field.truth(arrays)[0]), Image | Curves)
+    same = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]).repeat(200, 1, 1)
+    there = torch.from_numpy(arrays.present)
+    kept = field.moved(prepared, same)["target"]
+    assert torch.allclose(kept[there].float(), prepared["target"][there].float(), atol=1e-4)
+    mirrored = field.moved(prepared, same * torch.tensor([-1.0, 1, 1]).view(1, 1, 3))["target"]
+    assert torch.allclose(mirrored[there].float(), prepared["target"][there].flip(-1).float(), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [name for name, target in ROLES if not target])

@@ -18,7 +18,7 @@ from instar.errors import InterruptionError
 from instar.fields import kinds
 from instar.learn import learn
 from instar.networks import networks
-from instar.shapes import Shape, Vector
+from instar.shapes import Mapped, Shape, Vector
 
 ROWS = 1_100
 QUICK = {"epochs": 2, "rivals": False, "batch": 256}
@@ -30,9 +30,20 @@ def records(name: str, *, target: bool) -> dict:
     content = kinds[name].sample(generator, rows=ROWS)
     number = pl.Series("number", generator.normal(size=ROWS))
     if target:
-        return {"number": number, "other": pl.Series("other", generator.normal(size=ROWS)), "answer": content}
+        other = pl.Series("other", generator.normal(size=ROWS))
+        # What is answered cell by cell is made of something that has cells.
+        made_of = {"picture": kinds["image"].sample(generator, rows=ROWS)} if is_mapped(name) else {}
+        return {"number": number, "other": other, **made_of, "answer": content}
     answer = pl.Series("answer", np.where(number.to_numpy() > 0, "above", "below"))
     return {"content": content, "number": number, "answer": answer}
+
+
+def is_mapped(name: str) -> bool:
+    """Whether the kind's sample is answered cell by cell."""
+    kind = kinds[name]
+    content, settings = kind.sample(np.random.default_rng(7)), kind.settings()
+    plan = kind.survey(content, settings)
+    return isinstance(kind.fit("c", [kind.read(content, plan)], plan, settings, target=True).answer, Mapped)
 
 
 def shape_of(name: str) -> Shape | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ class Mistake:
     place: where a person finds the row; inputs: the row's fields as they are shown.
     confidence: the probability of the class that it answered, or of the one of several labels that is most in doubt;
         None for an amount.
+    drawn: truth and answer where they are pictures; then ``truth`` is empty, and ``answer`` says how good it is.
     """
 
     place: str
@@ -40,6 +41,7 @@ class Mistake:
     truth: str
     answer: str
     confidence: float | None = None
+    drawn: Mapping[str, View] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Pictures are left to the page; here stands what is written beside them."""
@@ -59,9 +61,9 @@ class Mistake:
 
 @dataclass(frozen=True)
 class LabelResult:
-    """How one of several labels was answered; ``rows`` are the examined ones that have it.
+    """How one of several labels, or one class of a mask, was answered; ``rows`` are the examined ones that have it.
 
-    metrics: ``f1`` and ``average_precision``, as far as they are defined.
+    metrics: ``f1`` and ``average_precision``, or ``iou`` and ``dice``, as far as they are defined.
     """
 
     name: str
@@ -87,8 +89,9 @@ class Details:
         a column per answered one; None above 100 classes.
     unknown: how many of the examined rows have a class or a label that was never learned; unknown_classes: some of the
         classes' names.
-    labels: each of Several by itself, in the order of the classes.
+    labels: each of Several, or class of a Mask, by itself, in the order of the classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
+    typical: where answers are pictures, some rows that are answered as well as most.
     """
 
     mistakes: Sequence[Mistake] = ()
@@ -97,6 +100,7 @@ class Details:
     unknown_classes: Sequence[str] = ()
     labels: Sequence[LabelResult] = ()
     pairs: Sequence[tuple[float, float]] = ()
+    typical: Sequence[Mistake] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -106,6 +110,7 @@ class Details:
             "unknown": self.unknown,
             "unknown_classes": list(self.unknown_classes),
             "labels": [each.to_json() for each in self.labels],
+            "typical": [each.to_json() for each in self.typical],
         }
 
     @classmethod
@@ -117,6 +122,7 @@ class Details:
             content["unknown_classes"],
             [LabelResult.from_json(each) for each in content["labels"]],
             [(pair[0], pair[1]) for pair in content["pairs"]],
+            [Mistake.from_json(each) for each in content["typical"]],
         )
 
 
@@ -128,6 +134,7 @@ class Exhibit(Generic[A]):
     classes: the names of a Choice's classes, in the order of its codes, or of the labels of Several.
     show: place and shown inputs of the row at an index of ``truth``, if there is a way; called for few rows.
     name_truth: the answer that such a row should have had, in the words of its column.
+    draw: a truth or an answer as it is shown, where these are pictures.
     """
 
     answer: A
@@ -138,6 +145,7 @@ class Exhibit(Generic[A]):
     show: Show | None = None
     name_truth: Callable[[int], str] = lambda index: OTHER
     seed: int = 0
+    draw: Callable[[np.ndarray], View] | None = None
 
 
 class AnswerType(ABC, Generic[A]):
@@ -159,6 +167,14 @@ class AnswerType(ABC, Generic[A]):
     def width(self, answer: A) -> int:
         """How many numbers an answer has."""
 
+    def shape(self, answer: A) -> tuple[int, ...]:
+        """The axes of one answer."""
+        return (self.width(answer),)
+
+    def dtype(self) -> type:
+        """The type of a head's answers."""
+        return np.float32
+
     def in_own_units(self, field: Field, given: np.ndarray) -> np.ndarray:
         """A head's answers as they are examined and handed over."""
         return given
@@ -173,7 +189,8 @@ class AnswerType(ABC, Generic[A]):
 
     @abstractmethod
     def to_learn(self, answer: A, truth: np.ndarray) -> np.ndarray:
-        """What an estimator learns from truths: codes (n,), 0 and 1 for each label (n, labels), amounts (n, width)."""
+        """What an estimator learns from truths: codes (n,), 0 and 1 for each label (n, labels), amounts (n, width); the
+        truths themselves where they are texts, pictures or masks."""
 
     @abstractmethod
     def measure(

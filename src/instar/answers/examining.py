@@ -9,17 +9,21 @@ import numpy as np
 from instar.answers.amounts import AmountsType
 from instar.answers.base import AnswerType
 from instar.answers.choice import ChoiceType
+from instar.answers.masks import MaskType
+from instar.answers.pictures import PictureType
 from instar.answers.several import SeveralType
 from instar.answers.symbols import SymbolsType
 from instar.metrics import LEAST_ROWS, METRICS, Score, scored
 from instar.resampling import Groups
-from instar.shapes import Amounts, Answer, Choice, Several, Symbols
+from instar.shapes import Amounts, Answer, Choice, Mask, Picture, Several, Symbols
 
 _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Choice: ChoiceType(),
     Several: SeveralType(),
     Amounts: AmountsType(),
     Symbols: SymbolsType(),
+    Picture: PictureType(),
+    Mask: MaskType(),
 }
 
 
@@ -45,11 +49,11 @@ def measure(
     truth: for a Choice (n,) class codes, -1 where missing and -2 where it is none of the classes, which no answer can
         meet; for Several (n, labels + 1), 0 or 1 for each label and then how many others the row has, which no answer
         can meet either, NaN where missing; for Amounts (n, width) in the target's unit, NaN where missing; for Symbols
-        texts (n,). Rows without a truth, or whose prediction is NaN or no text, are left out.
+        texts (n,); for a Picture (n, channels, *extent), NaN where missing; for a Mask codes (n, *extent). Rows without
+        a truth, or whose prediction is NaN, no text or of no class, are left out.
     prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Several (n, labels)
-        probabilities, of which those of at least a half are answers; for Amounts (n, width); for Symbols texts (n,).
-        Probabilities stay as
-        they are; beside them only a small part of their memory is used.
+        probabilities, of which those of at least a half are answers; for Amounts (n, width); for others as the truth.
+        Probabilities stay as they are; beside them only a small part of their memory is used.
     probabilities: False where a Choice's prediction are only scores; then log loss and Brier score are left out.
 
     An empty dictionary for fewer than 20 rows, on which no score can be trusted. A metric that is not defined is left

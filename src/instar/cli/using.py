@@ -12,6 +12,7 @@ import click
 
 from instar.cli.output import json_option, plain, print_json, print_json_rows, print_lines
 from instar.cli.root import cli, outside_option
+from instar.errors import UsageError
 
 # Rows that are turned into text together.
 ROWS_AT_A_TIME = 65_536
@@ -40,6 +41,11 @@ def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: boo
 @click.option("--coverage", type=float, help="Share of truths that low to high shall hold; 0.9 if not said.")
 @click.option("--probabilities", is_flag=True, help="A column per class as well.")
 @click.option("--where", "places", is_flag=True, help="Begin with the place of each example: its file, or its line.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="New folder for answers that are pictures or masks: a file each, of the size of what it is made of.",
+)
 @click.option("--json", "style", flag_value="json", help="One JSON document.")
 @click.option("--json-lines", "style", flag_value="json-lines", help="One JSON object a line.")
 @click.option("--csv", "style", flag_value="csv", help="Comma-separated values.")
@@ -50,6 +56,7 @@ def predict(
     coverage: float | None,
     probabilities: bool,
     places: bool,
+    out: Path | None,
     style: str | None,
     allow_outside: bool,
 ) -> None:
@@ -57,11 +64,14 @@ def predict(
     import polars as pl
 
     from instar.model import SAID_PROBLEMS, load
+    from instar.painting import paints
 
     loaded = load(model)
     given: Any = list(sources) if len(sources) > 1 else sources[0]
     opened = loaded.open(given, allow_outside=allow_outside)
-    predictions = loaded.answer(opened)
+    if out is None and paints(loaded.targets):
+        raise UsageError("The answers are pictures", remedy="Say with --out in which new folder they are to be written")
+    predictions = loaded.answer(opened, out=out)
     frame = pl.DataFrame(
         loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
     )

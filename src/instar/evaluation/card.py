@@ -34,6 +34,10 @@ def model_card(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+# Endings that Hugging Face has for every modality that there is here, or that only one modality gives.
+_KNOWN_TASKS = ("classification", "segmentation", "to-image")
+
+
 def pipeline_tag(report: Report) -> str | None:
     """The Hugging Face task that the model's inputs and answers amount to, if there is one."""
     if report.protocol == "play":
@@ -45,7 +49,7 @@ def pipeline_tag(report: Report) -> str | None:
     if all(isinstance(shape, Vector) for shape in shapes):
         return f"tabular-{task}"
     modalities = {kinds[each.kind].modality for each in report.inputs}
-    known = task == "classification" and len(modalities) == 1 and None not in modalities
+    known = task in _KNOWN_TASKS and len(modalities) == 1 and None not in modalities
     return f"{modalities.pop()}-{task}" if known else None
 
 

@@ -49,6 +49,7 @@ def measure_targets(
             show=show,
             name_truth=lambda index, target=each: view(target, index).text,  # type: ignore[misc]
             seed=seed,
+            draw=each.draw,
         )
         for each in examples.targets
         if each.answer is not None

@@ -17,9 +17,11 @@ from instar.evaluation.panels import (
     metrics_table,
     mistakes_panel,
     scatter_panel,
+    typical_panel,
 )
 from instar.evaluation.verdict import written, written_interval
 from instar.metrics import METRICS
+from instar.shapes import Mask
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -75,9 +77,10 @@ def _target(report: Report, result: TargetResult) -> str:
         (f"Beside simpler methods{several}", contenders_panel(result)),
         (f"All scores{several}", metrics_table(result)),
         (f"What is taken for what{several}", confusion_panel(result)),
-        (f"Label by label{several}", labels_panel(result)),
+        (f"{'Class by class' if isinstance(result.answer, Mask) else 'Label by label'}{several}", labels_panel(result)),
         (f"Answers and truths{several}", scatter_panel(result)),
         (f"The worst mistakes{several}", mistakes_panel(result)),
+        (f"Answered as well as most{several}", typical_panel(result)),
     ]
     return "".join(_section(title, content) for title, content in panels)
 

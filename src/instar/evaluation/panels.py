@@ -19,7 +19,7 @@ _COUNTED_CLASSES, _SHOWN_CLASSES = 12, 40
 _NAMED_CLASSES = 5
 _CONFUSED_PAIRS = 12
 _SHOWN_LABELS = 60
-_LABEL_SCORES = {"f1": "F1", "average_precision": "average precision"}
+_LABEL_SCORES = {"f1": "F1", "average_precision": "average precision", "iou": "IoU", "dice": "Dice"}
 _SHOWN_INPUTS = 6
 _SHOWN_LETTERS = 200
 
@@ -138,16 +138,18 @@ def labels_panel(result: TargetResult) -> str:
     if not result.metrics:
         return ""
     ordered = sorted(result.details.labels, key=lambda each: -each.rows)
+    told = {name: title for name, title in _LABEL_SCORES.items() if any(name in each.metrics for each in ordered)}
     rows = "".join(
         f'<tr><td>{escape(each.name)}</td><td class="figure">{each.rows:,}</td>'
-        + "".join(f'<td class="figure">{_label_score(each, name)}</td>' for name in _LABEL_SCORES)
+        + "".join(f'<td class="figure">{_label_score(each, name)}</td>' for name in told)
         + "</tr>"
         for each in ordered[:_SHOWN_LABELS]
     )
-    heads = "".join(f'<th class="figure">{title}</th>' for title in ("rows", *_LABEL_SCORES.values()))
+    heads = "".join(f'<th class="figure">{title}</th>' for title in ("rows", *told.values()))
     hidden = len(ordered) - _SHOWN_LABELS
-    note = f'<p class="note">{hidden:,} rarer labels are not shown; report.json has them.</p>' if hidden > 0 else ""
-    table = f'<div class="wide"><table class="plain"><tr><th>label</th>{heads}</tr>{rows}</table></div>{note}'
+    noun = "class" if "iou" in told else "label"
+    note = f'<p class="note">{hidden:,} rarer ones are not shown; report.json has them.</p>' if hidden > 0 else ""
+    table = f'<div class="wide"><table class="plain"><tr><th>{noun}</th>{heads}</tr>{rows}</table></div>{note}'
     return table if rows else ""
 
 
@@ -170,6 +172,8 @@ def mistakes_panel(result: TargetResult) -> str:
     """A gallery where there are pictures or curves, a table otherwise."""
     if not result.details.mistakes:
         return ""
+    if any(each.drawn for each in result.details.mistakes):
+        return _drawn_panel(result.details.mistakes)
     if any(isinstance(view, Image | Curves) for each in result.details.mistakes for view in each.inputs.values()):
         return f'<div class="gallery">{"".join(_card(each) for each in result.details.mistakes)}</div>'
     names = list(result.details.mistakes[0].inputs)
@@ -185,6 +189,33 @@ def mistakes_panel(result: TargetResult) -> str:
     note = f'<p class="note">{hidden} more inputs are not shown.</p>' if hidden > 0 else ""
     head = "".join(f"<th>{escape(each)}</th>" for each in heads)
     return f'<div class="wide"><table class="plain">{"<tr>" + head + "</tr>"}{"".join(rows)}</table></div>{note}'
+
+
+def typical_panel(result: TargetResult) -> str:
+    """Rows that are answered as well as most, where answers are pictures."""
+    return _drawn_panel(result.details.typical)
+
+
+def _drawn_panel(mistakes: Sequence[Mistake]) -> str:
+    """A line of pictures for each row: inputs, truth and answer; a report that was read back has none."""
+    lines = [_line_of_pictures(each) for each in mistakes if each.drawn]
+    return f'<div class="rows-of-pictures">{"".join(lines)}</div>' if lines else ""
+
+
+def _line_of_pictures(mistake: Mistake) -> str:
+    views: list[tuple[str, View]] = [
+        *((name, view) for name, view in mistake.inputs.items() if _image(view)),
+        *mistake.drawn.items(),
+    ]
+    pictures = "".join(
+        f'<figure class="mistake">{_image(view)}<figcaption>{escape(name)}</figcaption></figure>'
+        for name, view in views
+    )
+    words = "".join(
+        f"<br>{escape(name)}: {escape(_words(view))}" for name, view in mistake.inputs.items() if not _image(view)
+    )
+    caption = f"<p><b>{escape(mistake.answer)}</b><small>{escape(mistake.place)}</small>{words}</p>"
+    return f'<div class="line-of-pictures"><div class="gallery">{pictures}</div>{caption}</div>'
 
 
 def _card(mistake: Mistake) -> str:

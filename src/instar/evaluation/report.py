@@ -12,7 +12,7 @@ from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import rows_note, verdict, written, written_interval
 from instar.files import write_text
 from instar.metrics import METRICS, Score
-from instar.shapes import Grid, Shape, Tokens, Vector
+from instar.shapes import Grid, Mask, Shape, Tokens, Vector
 from instar.words import counted
 
 # The file in a model's folder that has a report's facts.
@@ -183,12 +183,13 @@ def _score_lines(result: TargetResult) -> list[str]:
 
 def _label_lines(result: TargetResult) -> list[str]:
     ordered = sorted(result.details.labels, key=lambda each: -each.rows)[:_LISTED_LABELS]
+    name, title = ("dice", "Dice by class") if isinstance(result.answer, Mask) else ("f1", "F1 by label")
     rows = [
         (each.name, written("macro_f1", score.value), written_interval("macro_f1", score), counted(each.rows))
         for each in ordered
-        if (score := each.metrics.get("f1")) is not None
+        if (score := each.metrics.get(name)) is not None
     ]
-    return ["", *_aligned([("F1 by label", "value", "95 % interval", ""), *rows])] if rows else []
+    return ["", *_aligned([(title, "value", "95 % interval", ""), *rows])] if rows else []
 
 
 def _rival_lines(result: TargetResult) -> list[str]:

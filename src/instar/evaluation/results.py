@@ -12,7 +12,7 @@ from instar.answers import Details, Exhibit, Show, measure, type_of
 from instar.answers.base import OTHER
 from instar.evaluation.rivals.run import RivalResult
 from instar.metrics import Score, better
-from instar.shapes import Answer, answer_as_json, answer_from_json
+from instar.shapes import Answer, View, answer_as_json, answer_from_json
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def examine(
     show: Show | None = None,
     name_truth: Callable[[int], str] = lambda index: OTHER,
     seed: int = 0,
+    draw: Callable[[np.ndarray], View] | None = None,
 ) -> TargetResult:
     """Measure a target's answers and pick what is worth looking at.
 
@@ -99,10 +100,11 @@ def examine(
     classes: the names of the classes or labels; needed for a Choice and for Several.
     show: place and shown inputs of the row at an index of ``truth``; it is called for the worst mistakes alone.
     name_truth: the true class of such a row, where it is none of ``classes``, or all its labels, where one is none.
+    draw: a truth or an answer as it is shown, where these are pictures.
     """
     truth, prediction, labels = np.asarray(truth), np.asarray(prediction), [str(label) for label in classes]
     kind = type_of(answer)
     usable = np.flatnonzero(kind.known(answer, truth, prediction))
-    exhibit = Exhibit(answer, truth, prediction, usable, labels, show, name_truth, seed)
+    exhibit = Exhibit(answer, truth, prediction, usable, labels, show, name_truth, seed, draw)
     metrics = measure(answer, truth, prediction, seed=seed)
     return TargetResult(name, answer, len(usable), metrics, rivals, labels, kind.details(exhibit))

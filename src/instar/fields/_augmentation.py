@@ -56,7 +56,7 @@ class Augmentation:
             return grid
         last = grid.is_contiguous(memory_format=torch.channels_last) and not grid.is_contiguous()
         varied = grid.contiguous()  # sampling is twice as fast than with channels last
-        varied = warp(varied, self.geometry(len(grid), generator)) if self._moves else varied.clone()
+        varied = warp(varied, self.geometry(len(grid), generator)) if self.moves else varied.clone()
         if self.color:
             varied = _recolor(varied, self.color, generator)
         if self.erase:
@@ -66,7 +66,8 @@ class Augmentation:
         return varied.contiguous(memory_format=torch.channels_last) if last else varied
 
     @property
-    def _moves(self) -> bool:
+    def moves(self) -> bool:
+        """Whether the geometry is varied."""
         return bool(self.horizontal or self.vertical or self.shift or self.zoom or self.rotate)
 
     def geometry(self, rows: int, generator: Generator) -> Tensor:
@@ -88,8 +89,11 @@ class Augmentation:
         return torch.stack(rows_of_map, 1)
 
 
-def warp(grid: Tensor, geometry: Tensor) -> Tensor:
-    """``grid`` (B, channels, height, width) seen through affine maps (B, 2, 3); beyond its edges they go on."""
+def warp(grid: Tensor, geometry: Tensor, *, mode: str = "bilinear") -> Tensor:
+    """``grid`` (B, channels, height, width) seen through affine maps (B, 2, 3); beyond its edges they go on.
+
+    ``mode``: how numbers lie between cells, ``bilinear`` or ``nearest``.
+    """
     import torch
     from torch.nn.functional import grid_sample
 
@@ -103,7 +107,7 @@ def warp(grid: Tensor, geometry: Tensor) -> Tensor:
     for axis, unit in ((0, torch.tensor([1.0, aspect, 1.0])), (1, torch.tensor([1 / aspect, 1.0, 1.0]))):
         by_x, by_y, shift = (geometry[:, axis] * unit.to(grid.device)).unsqueeze(2).unbind(1)
         torch.add((by_x * x)[:, None, :], (by_y * y + shift)[:, :, None], out=places[..., axis])
-    return grid_sample(grid, places, mode="bilinear", padding_mode="border", align_corners=False)
+    return grid_sample(grid, places, mode=mode, padding_mode="border", align_corners=False)
 
 
 def _recolor(grid: Tensor, strength: float, generator: Generator) -> Tensor:

@@ -110,20 +110,36 @@ class Field(ABC):
         """A varied copy of a training batch, every draw from ``generator``; nothing is varied by default."""
         return prepared
 
+    def motion(self, rows: int, generator: torch.Generator) -> Any | None:
+        """How `augment` moves the cells of so many rows with such a generator, for a target that is moved alike."""
+        return None
+
+    def moved(self, prepared: Prepared, motion: Any) -> Prepared:
+        """A target moved as the input that it is made of. Only of pictures and masks."""
+        return prepared
+
     def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
         """Values, in the column's own terms, of a head's answers. Only of a target.
 
         Probabilities (n, classes) give n labels, and those of several labels n cells as the column writes them; amounts
-        (n, width) give amounts (n, width) in the column's units.
+        (n, width) give amounts (n, width) in the column's units; pictures and masks stay arrays of their shape.
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
+
+    def draw(self, answer: np.ndarray) -> View:
+        """One picture or mask, of those that `decode` and `truth` give. Only of such targets."""
+        raise TypeError(f"a field of kind {self.kind} answers no pictures")
+
+    def written(self, answer: np.ndarray, extent: tuple[int, ...] | None) -> tuple[str, bytes]:
+        """The suffix and the content of a file with such an answer, at the ``extent`` of what it is made of."""
+        raise TypeError(f"a field of kind {self.kind} answers no pictures")
 
     def truth(self, arrays: Arrays) -> np.ndarray:
         """The right answers as they were read, by which a head's are examined. Only of a target.
 
         Codes (n,) int64, `instar.shapes.NO_ANSWER` where missing and `UNKNOWN_CLASS` where the class is none of
         ``classes``; 0 or 1 for each of several labels and how many others there are, (n, labels + 1) float64; amounts
-        (n, width) float64 in the column's units; NaN where missing.
+        (n, width) float64 in the column's units; NaN where missing; texts, pictures and masks as `instar.shapes` says.
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
 
@@ -193,6 +209,10 @@ class Kind(ABC):
     def bytes_of_a_row(self, plan: Mapping[str, Any]) -> int:
         """How many bytes `read` makes of a row where that is much; so many rows are read together as fit in memory."""
         return 0
+
+    def extents(self, column: Column) -> list[tuple[int, ...] | None]:
+        """How many cells the content of each row has along its axes, as it came, where that is known."""
+        return [None] * len(column)
 
     @abstractmethod
     def fit(

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from instar.errors import ColumnError
 from instar.fields._augmentation import Augmentation
 from instar.fields._files import on_each, problems_of, spread
+from instar.fields._painting import LARGEST_EXTENT, PictureField, described, file_extents
 from instar.fields._pictures import (
     PictureError,
     channels_in_use,
@@ -25,7 +26,7 @@ from instar.fields._pictures import (
     upright_size,
 )
 from instar.fields._pixels import as_bytes, as_png, astray, channels_last, fitting_extent, levels_of, resize
-from instar.fields._state import array, expect, whole
+from instar.fields._state import array, expect, whole, word
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads
 from instar.settings import Settings, setting
@@ -39,16 +40,18 @@ HEADERS, PROBES = 128, 32
 MEASURED_PICTURES = 64
 SNIFFED_FILES = 16
 SMALLEST_MIRRORED_SIDE = 32
-LARGEST_EXTENT = 4096
 
 
 @dataclass(frozen=True)
 class ImageSettings(Settings):
-    """The size of pictures, and how training pictures are varied."""
+    """The size of pictures and masks, and how training pictures are varied."""
 
     image_size: int | None = setting(None, "longer side of the pictures in pixels", minimum=1, maximum=LARGEST_EXTENT)
     maximum_pixels: int = setting(
         89_478_485, "pixels in a file beyond which it is refused as a decompression bomb", minimum=1, source="Pillow"
+    )
+    mask_ignore: int | None = setting(
+        None, "value of those cells of a mask that say nothing; 255 in some sets", minimum=0, maximum=2**24 - 1
     )
     augmentation: bool = setting(True, "whether training pictures are varied at all")
     flip: str = setting(
@@ -109,17 +112,19 @@ class ImageField(Field):
         grid = self.augmentation(prepared["grid"], prepared["present"], generator)
         return {"grid": grid, "present": prepared["present"]}
 
+    def motion(self, rows: int, generator: Any) -> Any | None:
+        # The first that is drawn, as when the picture itself is varied.
+        return self.augmentation.geometry(rows, generator) if self.augmentation.moves else None
+
     def show(self, arrays: Arrays, row: int) -> View:
         return ImageView(as_png(arrays.values[row])) if arrays.present[row] else Text("missing")
 
     def describe(self) -> str:
-        height, width = self.shape.extent
-        colors = {1: "gray", 3: "colored", 4: "colored and transparent"}.get(self.shape.channels)
-        return f"pictures of {width} x {height} pixels, {colors or f'{self.shape.channels} channels'}"
+        return described(self.shape.extent, self.shape.channels)
 
     def state(self) -> State:
         height, width = self.shape.extent
-        content = {"height": height, "width": width, "augmentation": self.augmentation.as_json()}
+        content = {"role": "input", "height": height, "width": width, "augmentation": self.augmentation.as_json()}
         return content, {"mean": self.mean, "scale": self.scale}
 
     @classmethod
@@ -137,10 +142,11 @@ class Image(Kind):
     meaning = "pictures, in files or as arrays"
     settings = ImageSettings
     reads_files = True
+    can_be_target = True
     modality = "image"
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
-        if target or isinstance(sample, pl.Series):
+        if isinstance(sample, pl.Series):
             return 0.0
         if isinstance(sample, np.ndarray):
             if sample.dtype.kind not in "buif" or sample.ndim not in (3, 4):
@@ -203,23 +209,37 @@ class Image(Kind):
         if not count:
             raise no_values(name)
         mean = sums[0] / count
+        extent = (plan["height"], plan["width"])
+        if target:
+            # One scale for all channels: how much each weighs in the loss is as in the error that is told.
+            spread = np.sqrt(max(float((sums[1] / count - mean**2).mean()), 1.0))
+            return PictureField(name, extent, mean, spread, plan["levels"])
         # A channel that hardly varies would turn a speck into a blaze: its scale is one byte at least.
         scale = np.sqrt(np.maximum(sums[1] / count - mean**2, 1.0))
-        extent = (plan["height"], plan["width"])
         return ImageField(name, extent, mean, scale, _augmentation(settings, plan["channels"], min(extent)))
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
+        if word(content, "role", "input", "target") == "target":
+            return PictureField.from_state(name, content, arrays)
         return ImageField.from_state(name, content, arrays)
 
+    def extents(self, column: Column) -> list[tuple[int, ...] | None]:
+        if isinstance(column, np.ndarray):
+            return [channels_last(column).shape[1:3]] * len(column)
+        return file_extents(column) if isinstance(column, FileColumn) else super().extents(column)
+
     def check(self, plan: Mapping[str, Any], field: Field) -> None:
-        assert isinstance(field, ImageField)
-        expect((plan["height"], plan["width"], plan["channels"]) == (*field.shape.extent, field.shape.channels), "size")
+        assert isinstance(field, ImageField | PictureField)
+        own = field.shape if isinstance(field, ImageField) else field.answer
+        expect((plan["height"], plan["width"], plan["channels"]) == (*own.extent, own.channels), "size")
         whole(plan, "maximum_pixels", 1, 1 << 40)
         expect(isinstance(plan["fractions"], bool), "fractions")
         levels = plan["levels"]
         if levels is not None:
             low, high = (float(level) for level in levels)
             expect(low < high < math.inf and low > -math.inf, "levels")
+        if isinstance(field, PictureField):
+            expect(field.levels == levels, "levels")
 
 
 def _augmentation(settings: ImageSettings, channels: int, side: int) -> Augmentation:

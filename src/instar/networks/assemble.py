@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +19,9 @@ from instar.networks._sequences import are_letters
 from instar.networks.base import Body, Head, Inputs, Memory, NetworkSpecification, networks
 from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings, make_head
+from instar.networks.maps import make_map_head
 from instar.settings import Settings, build
-from instar.shapes import Answer, Grid, Shape, Symbols, Tokens, Vector
+from instar.shapes import Answer, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
@@ -27,6 +29,7 @@ DEFAULT_FOR_SERIES = "inception-time"
 DEFAULT_FOR_WORDS = "embedding-bag"
 DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
+DEFAULT_FOR_MAPS = "unet"
 _SMALLEST_PICTURE = 8
 # Features that a hidden layer makes of those of several bodies.
 FUSED = 128
@@ -49,20 +52,25 @@ class Plan:
     """Everything that, beside shapes and answers, decides what a network is; a model folder holds it as JSON.
 
     ``writer``: where an answer is written, the network whose decoder writes it, and the input that it reads step by
-    step; without such an input it is written from the features of all. ``why`` is a sentence for the person about what
-    was chosen.
+    step; without such an input it is written from the features of all. ``mapped``: where an answer is a picture or a
+    mask, the input of which it is made. ``why`` is a sentence for the person about what was chosen.
     """
 
     parts: tuple[Part, ...]
     head: HeadSettings
     writing: WritingSettings = field(default_factory=WritingSettings)
     writer: Part | None = None
+    mapped: str | None = None
     why: str = ""
 
     @property
     def principal(self) -> NetworkSpecification:
-        """The network that decides the recipe and the head: the first that has an input of its own, else the row's."""
-        part = next((part for part in self.parts if part.input is not None), self.parts[0])
+        """The network that decides the recipe and the head: the first that has an input of its own, else the row's.
+
+        Where an answer is made of one input, it is that one's.
+        """
+        own = [part for part in self.parts if part.input is not None and self.mapped in (None, part.input)]
+        part = own[0] if own else self.parts[0]
         return networks[part.network]
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +79,7 @@ class Plan:
             "head": self.head.as_json(),
             "writing": self.writing.as_json(),
             "writer": None if self.writer is None else _part_as_json(self.writer),
+            "mapped": self.mapped,
             "why": self.why,
         }
 
@@ -83,7 +92,8 @@ class Plan:
                 raise ValueError("no parts")
             head, writing = _filled(HeadSettings, content["head"]), _filled(WritingSettings, content["writing"])
             writer = None if content["writer"] is None else _part_from_json(content["writer"])
-            return cls(parts, head, writing, writer, str(content["why"]))
+            mapped = None if content["mapped"] is None else str(content["mapped"])
+            return cls(parts, head, writing, writer, mapped, str(content["why"]))
         except UsageError as failure:
             raise ModelError(
                 f"The model's network cannot be built here ({failure.what})",
@@ -113,15 +123,19 @@ def choose(
     """The default network for each body, and a sentence that says what was chosen and why.
 
     Bodies are named as in `Part`. ``rows`` is the number of training rows, for the sentence. Where one of the
-    ``answers`` is written, what it is read from has a network that can write.
+    ``answers`` is written, what it is read from has a network that can write; where one is a picture or a mask, what it
+    is made of has a network that answers cell by cell.
     """
     chosen: dict[str | None, str] = {}
     reasons = []
     reader = _longest(inputs) if _writes(answers) else None
+    mapped = _mapped(inputs, answers)
     for name, shape in _bodies(inputs):
         chosen[name], reason = _default(name, shape)
         if name is not None and name == reader:
             chosen[name] = DEFAULT_FOR_WRITING
+        if name is not None and name == mapped:
+            chosen[name], reason = DEFAULT_FOR_MAPS, f"{name!r}, of whose every cell something is to be said"
         reasons.append(f"{chosen[name]} for {reason}")
     learned = "" if rows is None else f", learned from {rows:,} examples"
     return chosen, "; ".join(reasons) + learned + "."
@@ -160,7 +174,14 @@ def plan(
     if not any(True for _ in _bodies(inputs)):
         raise UsageError("There is nothing to learn from: no input is left beside the target")
     written = tuple(answers.values())
+    mapped = _mapped(inputs, written)
     chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows, written)
+    if mapped is not None and not networks[chosen[mapped]].maps:
+        raise UsageError(
+            f"The network {chosen[mapped]!r} gives no picture: it makes a few numbers of {mapped!r}, and none for each "
+            "of its cells",
+            remedy=f"Use the network {DEFAULT_FOR_MAPS!r}",
+        )
     groups = _groups(inputs, chosen, name, written)
     filled = build(groups, given or {})
     parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
@@ -170,7 +191,7 @@ def plan(
         writer = Part(reader, network, filled[networks[network].settings])
     head, writing = filled.get(HeadSettings, HeadSettings()), filled.get(WritingSettings, WritingSettings())
     assert isinstance(head, HeadSettings) and isinstance(writing, WritingSettings)
-    return Plan(parts, head, writing, writer, why)
+    return Plan(parts, head, writing, writer, mapped, why)
 
 
 def setting_groups(
@@ -186,7 +207,7 @@ def _groups(
 ) -> tuple[type[Settings], ...]:
     own_head = name is not None and networks[name].head is not None
     groups = [networks[network].settings for network in chosen.values()]
-    if not own_head and not all(isinstance(answer, Symbols) for answer in answers or (None,)):
+    if not own_head and not all(isinstance(answer, Symbols | Picture) for answer in answers or (None,)):
         groups.append(HeadSettings)
     if _writes(answers):
         groups += [networks[_writer(inputs, chosen)[1]].settings, WritingSettings]
@@ -195,6 +216,22 @@ def _groups(
 
 def _writes(answers: Sequence[Answer]) -> bool:
     return any(isinstance(answer, Symbols) for answer in answers)
+
+
+def _mapped(inputs: Mapping[str, Shape], answers: Sequence[Answer]) -> str | None:
+    """The input of which pictures and masks are made, where there are such answers. Raises UsageError."""
+    asked = [answer for answer in answers if isinstance(answer, Mapped)]
+    made_of = {mapped_from(inputs, answer) for answer in asked}
+    if None in made_of or len(made_of) > 1:
+        axes = " or ".join(sorted({str(len(answer.extent)) for answer in asked}))
+        raise UsageError(
+            f"An answer with something for each cell of {axes} axes is made of one input that has such cells too, and "
+            f"there {'is none' if None in made_of else 'are several'}",
+            remedy="Add the pictures, volumes or series that the answers belong to"
+            if None in made_of
+            else "Learn such targets one at a time",
+        )
+    return made_of.pop() if made_of else None
 
 
 def _writer(inputs: Mapping[str, Shape], chosen: Mapping[str | None, str]) -> tuple[str | None, str]:
@@ -271,12 +308,16 @@ class _InputPart(nn.Module):
     A grid is flattened where the body takes a Vector. ``sources`` are the names of the prepared tensors.
     """
 
-    def __init__(self, name: str, sources: tuple[str, ...], body: Body, *, flatten: bool, reads: bool) -> None:
+    def __init__(
+        self, name: str, sources: tuple[str, ...], body: Body, *, flatten: bool, reads: bool, maps: bool
+    ) -> None:
         super().__init__()
         self.body, self.name, self.sources, self.flatten = body, name, sources, flatten
         self.absent = nn.Parameter(torch.zeros(body.width))
         if reads:
             self.absent_step = nn.Parameter(torch.zeros(body.step_width or 0))
+        if maps:
+            self.absent_cell = nn.Parameter(torch.zeros(body.map_width or 0))
 
     def _tensors(self, contents: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
         return (*(content.flatten(1) for content in contents), None) if self.flatten else tuple(contents)
@@ -295,6 +336,11 @@ class _InputPart(nn.Module):
         """The steps of the content, and learned ones for what is absent."""
         memory = self.body.read(inputs[self.sources[0]])
         return Memory(self._or_absent(memory.steps, inputs, self.absent_step), memory.known)
+
+    def map(self, inputs: Inputs, condition: Tensor | None) -> Tensor:
+        """Maps of the grid, and learned ones, the same in every cell, for what is absent."""
+        maps = self.body.map(inputs[self.sources[0]], condition)
+        return self._or_absent(maps, inputs, self.absent_cell.view(-1, *(1,) * (maps.dim() - 2)))
 
     def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
         present = inputs[f"present/{self.name}"]
@@ -336,7 +382,15 @@ class Network(nn.Module):
             raise UsageError("The network was planned for other inputs than these")
         self.plan = plan
         reader = None if plan.writer is None else plan.writer.input
-        parts = [_part(part, shapes[part.input], reads=part.input == reader is not None) for part in plan.parts]
+        parts = [
+            _part(
+                part,
+                shapes[part.input],
+                reads=part.input == reader is not None,
+                maps=part.input == plan.mapped is not None,
+            )
+            for part in plan.parts
+        ]
         self.parts = nn.ModuleList(parts)
         members = {part.body.members for part in parts} - {None}
         if len(members) > 1:
@@ -357,13 +411,27 @@ class Network(nn.Module):
             step_width, beside = body.step_width, width - body.width
         self.beside = nn.Linear(beside, step_width) if beside else None
         apart = len(parts) == 1 or own is not None or any(networks[part.network].additive for part in plan.parts)
-        read = not all(isinstance(answer, Symbols) for answer in answers.values())
+        read = not all(isinstance(answer, Symbols | Mapped) for answer in answers.values())
         self.fusion = _Fusion(widths) if read and not apart else None
         fused = width if self.fusion is None else self.fusion.width
         self.features = fused * (self.members or 1)
+        self.mapped = None if plan.mapped is None else list(shapes).index(plan.mapped)
+        self.conditioning: nn.Linear | None = None
+        if self.mapped is not None:
+            body, shape = parts[self.mapped].body, shapes[plan.mapped]
+            if body.map_width is None or not isinstance(shape, Grid):
+                raise UsageError(f"The network {plan.parts[self.mapped].network!r} gives no picture")
+            self.features += body.map_width * math.prod(shape.extent)
+            if width > body.width:
+                self.conditioning = nn.Linear(width - body.width, body.condition_width)
+                # At first nothing beside the grid matters, so that the network begins as one without it.
+                nn.init.zeros_(self.conditioning.weight)
+                nn.init.zeros_(self.conditioning.bias)
         self.heads: nn.ModuleList = nn.ModuleList(
             _written(answer, step_width, plan)
             if isinstance(answer, Symbols)
+            else _cell_by_cell(answer, parts, self.mapped, plan)
+            if isinstance(answer, Mapped)
             else make_head(answer, fused, self.members, plan.head)
             if own is None
             else own(width, answer)
@@ -371,11 +439,13 @@ class Network(nn.Module):
         )
 
     def _features(self, inputs: Inputs) -> dict[str, Any]:
-        """What heads need: ``vector``, (B, width) or (B, members, width), and ``steps``, a `Memory`."""
+        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, a `Memory`, and ``map``."""
         needed = {head.needs for head in self.heads}
         offered: dict[str, Any] = {}
         if "steps" in needed:
             offered["steps"] = self._memory(inputs)
+        if "map" in needed:
+            offered["map"] = self._map(inputs)
         if "vector" in needed:
             joined = self._joined([part(inputs) for part in self.parts])
             offered["vector"] = joined if self.fusion is None else self.fusion(joined)
@@ -398,6 +468,15 @@ class Network(nn.Module):
         others = [part(inputs) for place, part in enumerate(self.parts) if place != self.reader]
         beside = _as_steps(self.beside(self._joined(others)))
         return Memory(torch.cat([memory.steps, beside.steps], 1), torch.cat([memory.known, beside.known], 1))
+
+    def _map(self, inputs: Inputs) -> Tensor:
+        """(B, map_width, *extent) of the input that answers are made of, by what all others say."""
+        condition = None
+        if self.conditioning is not None:
+            others = self._joined([part(inputs) for place, part in enumerate(self.parts) if place != self.mapped])
+            condition = self.conditioning(others if others.dim() == 2 else others.mean(1))
+        maps: Tensor = self.parts[self.mapped].map(inputs, condition)  # type: ignore[operator, index]
+        return maps
 
     def _outputs(self, inputs: Inputs) -> Iterator[tuple[str, Head, Any]]:
         """Each target with its head, and the head's raw outputs."""
@@ -467,13 +546,20 @@ def _written(answer: Symbols, step_width: int, plan: Plan) -> Head:
     return decoder(writer.settings, step_width, answer, plan.writing)
 
 
+def _cell_by_cell(answer: Mapped, parts: Sequence[_RowPart | _InputPart], mapped: int | None, plan: Plan) -> Head:
+    width = None if mapped is None else parts[mapped].body.map_width
+    if width is None:
+        raise UsageError("The network was planned for other answers than these")
+    return make_map_head(answer, width, plan.head)
+
+
 def _decayed_names(module: nn.Module) -> tuple[str, ...]:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return tuple(name for name, _ in module.named_parameters() if name.startswith("weight"))
     return getattr(module, "decayed", ("weight",) if isinstance(module, nn.Linear | _ConvNd) else ())
 
 
-def _part(part: Part, shape: Shape, *, reads: bool) -> _RowPart | _InputPart:
+def _part(part: Part, shape: Shape, *, reads: bool, maps: bool) -> _RowPart | _InputPart:
     specification = networks[part.network]
     flatten = not specification.takes(shape)
     if flatten:
@@ -486,7 +572,9 @@ def _part(part: Part, shape: Shape, *, reads: bool) -> _RowPart | _InputPart:
     names = ["tokens"] if isinstance(shape, Tokens) else ["grid"]
     if isinstance(shape, Tokens) and shape.subwords and body.takes_subwords:
         names += ["subwords"]
-    return _InputPart(part.input, tuple(f"{name}/{part.input}" for name in names), body, flatten=flatten, reads=reads)
+    return _InputPart(
+        part.input, tuple(f"{name}/{part.input}" for name in names), body, flatten=flatten, reads=reads, maps=maps
+    )
 
 
 def assemble(

@@ -37,7 +37,8 @@ class Body(nn.Module):
 
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
     offers (B, members, width) instead of (B, width). ``step_width``: None, or how many numbers `read` gives for each
-    step of a sequence. ``takes_subwords``: whether it has a use for those of Tokens.
+    step of a sequence. ``takes_subwords``: whether it has a use for those of Tokens. ``map_width``: None, or how many
+    numbers `map` gives for each cell of a Grid; it then takes (B, condition_width) of what is known beside the grid.
 
     ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
     (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens, and after them, if it takes
@@ -50,9 +51,15 @@ class Body(nn.Module):
     members: int | None = None
     takes_subwords: ClassVar[bool] = False
     step_width: int | None = None
+    map_width: int | None = None
+    condition_width: int = 0
 
     def read(self, content: Tensor) -> Memory:
         """The steps themselves, for a head that writes. Only of bodies with a ``step_width``."""
+        raise NotImplementedError
+
+    def map(self, grid: Tensor, condition: Tensor | None) -> Tensor:
+        """(B, map_width, *extent) of a grid, for a head that answers cell by cell, where there is a ``map_width``."""
         raise NotImplementedError
 
     def initialize(self, *inputs: Tensor | None) -> None:
@@ -63,7 +70,7 @@ class Head(nn.Module):
     """Turns features (B, width), or (B, members, width), into one target's answer.
 
     ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink. ``needs`` is
-    ``vector``, or ``steps`` where `forward` takes a `Memory` instead.
+    ``vector``, or ``steps`` where `forward` takes a `Memory` instead, or ``map`` where it takes (B, width, *extent).
     """
 
     needs: ClassVar[str] = "vector"
@@ -95,6 +102,7 @@ class NetworkSpecification:
         the settings of the ordinary heads do not apply.
     decoder: None, or a function (its settings, width of a step, answer, writing settings) -> Head, where its steps can
         be written from.
+    maps: whether its bodies can answer cell by cell.
     """
 
     name: str
@@ -109,6 +117,7 @@ class NetworkSpecification:
     additive: bool = False
     head: Callable[[int, Answer], Head] | None = None
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None
+    maps: bool = False
 
     def takes(self, shape: Shape) -> bool:
         return isinstance(shape, self.shapes) and (not isinstance(shape, Grid) or len(shape.extent) in self.axes)
@@ -130,13 +139,26 @@ def network(
     additive: bool = False,
     head: Callable[[int, Answer], Head] | None = None,
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None,
+    maps: bool = False,
 ) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
     """Enter a builder into the registry of networks."""
 
     def enter(build: Callable[[Any, Any], Body]) -> Callable[[Any, Any], Body]:
         networks.register(name)(
             NetworkSpecification(
-                name, build, paper, idea, shapes, settings, axes, recipe or {}, limitation, additive, head, decoder
+                name,
+                build,
+                paper,
+                idea,
+                shapes,
+                settings,
+                axes,
+                recipe or {},
+                limitation,
+                additive,
+                head,
+                decoder,
+                maps,
             )
         )
         return build

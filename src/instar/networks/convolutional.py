@@ -26,7 +26,7 @@ from instar.shapes import Grid
 SMALLEST_EXTENT = 8
 
 
-def _check(shape: Grid, name: str, axes: tuple[int, ...]) -> int:
+def check_extent(shape: Grid, name: str, axes: tuple[int, ...]) -> int:
     """How many axes the grid has. Raises UsageError where the network cannot take it."""
     if len(shape.extent) not in axes or min(shape.extent) < SMALLEST_EXTENT:
         size = " x ".join(map(str, shape.extent))
@@ -58,7 +58,7 @@ class LeNet(Body):
 
     def __init__(self, shape: Grid, settings: LeNetSettings) -> None:
         super().__init__()
-        axes = _check(shape, "lenet", (1, 2, 3))
+        axes = check_extent(shape, "lenet", (1, 2, 3))
         convolution = CONVOLUTIONS[axes]
         layers: list[nn.Module] = []
         channels, extent = shape.channels, shape.extent
@@ -159,7 +159,7 @@ class ResNet(Body):
 
     def __init__(self, shape: Grid, settings: ResNetSettings) -> None:
         super().__init__()
-        axes = _check(shape, "resnet", (1, 2, 3))
+        axes = check_extent(shape, "resnet", (1, 2, 3))
         convolution, act, name = CONVOLUTIONS[axes], ACTIVATIONS[settings.activation], settings.normalization
         bias = name == "none"
         shrink = _stem_stride(min(shape.extent))

@@ -99,7 +99,7 @@ class Rival:
     build: (training inputs, answer, seed) -> estimators; of several, the one that does best on a quarter of the
         training rows, not learned from, is fitted on all of them. They are classifiers for a Choice, for Several, of
         which each label then has its own where one cannot take all, and for Symbols, whose classes are texts; and
-        regressors for Amounts.
+        regressors for Amounts. For a Picture and a Mask, truths are arrays for each row.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`

@@ -1,0 +1,116 @@
+"""Heads that answer cell by cell: from maps (B, width, *extent) to a picture or a mask."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from instar.networks._layers import CONVOLUTIONS
+from instar.networks.base import Head
+from instar.networks.heads import HeadSettings
+from instar.shapes import NO_CLASS, Mapped, Mask, Picture
+
+_LEAST = 1e-12
+_MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+class MapHead(Head):
+    """What both share: maps are brought to the answer's extent, where it is another, and each cell gets its numbers."""
+
+    needs: ClassVar[str] = "map"
+
+    def __init__(self, width: int, answer: Mapped, outputs: int) -> None:
+        super().__init__()
+        self.extent = answer.extent
+        self.output = CONVOLUTIONS[len(answer.extent)](width, outputs, 1)
+        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.shape[2:] != self.extent:
+            features = F.interpolate(features, self.extent, mode=_MODES[len(self.extent)], align_corners=False)
+        outputs: Tensor = self.output(features)
+        return outputs
+
+
+class PictureHead(MapHead):
+    """Squared error, the mean over a row's cells. A target is (B, channels, *extent), NaN in a row where it is missing.
+
+    Its field has scaled it to variance 1 on training rows, which is the loss of the constant answer.
+    """
+
+    def __init__(self, width: int, answer: Picture) -> None:
+        super().__init__(width, answer, answer.channels)
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        known = (~target.flatten(1)[:, 0].isnan()).to(outputs.dtype)
+        counted = known if weight is None else known * weight
+        squares = (outputs - target.nan_to_num()).square().flatten(1).mean(1)
+        return (squares * counted).sum() / counted.sum().clamp(min=_LEAST)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    def soften(self, target: Tensor) -> Tensor:
+        return target
+
+
+class MaskHead(MapHead):
+    """Cross entropy over each cell's softmax probabilities, the mean over all known cells of the batch.
+
+    A target is (B, *extent) uint8, codes of classes and others where nothing is known; or soft,
+    (B, classes, *extent), where examples are mixed.
+    """
+
+    def __init__(self, width: int, answer: Mask, settings: HeadSettings) -> None:
+        super().__init__(width, answer, answer.classes)
+        self.classes, self.smoothing = answer.classes, settings.label_smoothing
+        # A class without cells is as likely as if it had one: never impossible, since it is known to exist.
+        counts = [max(count, 1) for count in answer.counts]
+        self.class_weights = None
+        if settings.class_weights == "balanced":
+            self.class_weights = [sum(counts) / len(counts) / count for count in counts]
+        expected = [
+            count * weight for count, weight in zip(counts, self.class_weights or [1.0] * len(counts), strict=True)
+        ]
+        prior = [share / sum(expected) for share in expected]
+        self.constant_loss = -sum(share * math.log(share) for share in prior) or 1.0
+        with torch.no_grad():
+            self.output.bias.copy_(torch.tensor([math.log(share) for share in prior]))  # type: ignore[operator]
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        class_weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights)
+        smoothing = self.smoothing if self.training else 0.0
+        if target.is_floating_point():
+            known = target.sum(1)
+            likely = outputs.log_softmax(1)
+            soft = target * (1 - smoothing) + known[:, None] * (smoothing / self.classes)
+            if class_weights is not None:
+                soft = soft * class_weights.view(-1, *(1,) * len(self.extent))
+            losses = -(soft * likely).sum(1)
+        else:
+            known = target < self.classes
+            codes = torch.where(known, target, NO_CLASS).long()
+            losses = F.cross_entropy(
+                outputs, codes, class_weights, ignore_index=NO_CLASS, reduction="none", label_smoothing=smoothing
+            )
+        counted = known.to(outputs.dtype)
+        if weight is not None:
+            each = weight.view(-1, *(1,) * len(self.extent))
+            losses, counted = losses * each, counted * each
+        return losses.sum() / counted.sum().clamp(min=_LEAST).mul(self.constant_loss)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(1).to(torch.uint8)
+
+    def soften(self, target: Tensor) -> Tensor:
+        codes = torch.arange(self.classes, device=target.device).view(-1, *(1,) * len(self.extent))
+        return (target[:, None] == codes).float()
+
+
+def make_map_head(answer: Mapped, width: int, settings: HeadSettings) -> Head:
+    """The head for an answer cell by cell."""
+    return PictureHead(width, answer) if isinstance(answer, Picture) else MaskHead(width, answer, settings)
