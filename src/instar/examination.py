@@ -14,12 +14,8 @@ from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.fields import Field
 from instar.run import Run
 from instar.shapes import Amounts
-from instar.split.settings import SEPARATE_EXAM_ROWS
 from instar.training.schedules import SCHEDULES
 from instar.trial import Material, Trial, conduct
-
-# A tenth of fewer rows is too few to decide by and too many to lose: they only say for how long to learn, if that.
-FEW_ROWS = SEPARATE_EXAM_ROWS
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,11 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
         return _by_folds(material, division, run, limits, fitted)
     training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
     test, drawn = _examinable(material, fitted[1], test)
-    if len(validation) and len(training) + len(validation) < FEW_ROWS:
+    # A tenth of few rows is too little to decide by and too much to lose: it only says for how long to learn, if that.
+    few = material.settings_for(len(training)).relearn_below
+    if len(validation) and len(training) + len(validation) < few:
         trials = _learn_from_both(material, (training, validation), run, limits, ("length", "train"))
-        notes = [f"With fewer than {FEW_ROWS:,} rows to learn from, the network learned from the validation rows too."]
+        notes = [f"With fewer than {few:,} rows to learn from, the network learned from the validation rows too."]
     else:
         trials = [
             conduct(

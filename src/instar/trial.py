@@ -15,11 +15,11 @@ from instar.batches import Batches, Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.fields import Field
 from instar.seeds import seed_for
+from instar.training.settings import TrainingSettings, resolve
 
 if TYPE_CHECKING:
     from instar.networks.assemble import Network, Plan
     from instar.training.loop import Outcome
-    from instar.training.settings import TrainingSettings
 
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
@@ -33,6 +33,10 @@ class Material:
     network: Plan
     settings: Mapping[str, Any]
     seed: int
+
+    def settings_for(self, rows: int) -> TrainingSettings:
+        """The settings of learning from so many rows."""
+        return resolve(self.settings, self.network.principal.recipe, rows)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,6 @@ def conduct(
 
     from instar.networks.assemble import Network
     from instar.training.loop import train
-    from instar.training.settings import resolve
 
     inputs, targets = fitted
     examples = Examples(material.columns.store, inputs, targets)
@@ -91,7 +94,7 @@ def conduct(
         network.initialize(examples.take(sample).inputs)
     if validation is not None:
         validation = _answered(examples, validation)
-    settings = resolve(material.settings, material.network.principal.recipe, len(training))
+    settings = material.settings_for(len(training))
 
     assert settings.batch is not None  # `resolve` leaves nothing open
     size = rows_at_a_time(network, inputs)  # the batch that suits learning may be a single row

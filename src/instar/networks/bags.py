@@ -157,7 +157,7 @@ def _lengths(rarity: Tensor, parts: Tensor, count: int) -> Tensor:
     "fastText",
     shapes=(Tokens,),
     settings=EmbeddingBagSettings,
-    recipe={"optimizer": "sgd", "rate": 0.01, "rate_batch": 1024, "clip": 1.0},
+    recipe={"optimizer": "sgd", "rate": 0.01, "rate_batch": 1024, "clip": 1.0, "relearn_below": 20_000},
 )
 def embedding_bag(shape: Tokens, settings: EmbeddingBagSettings) -> Body:
     return EmbeddingBag(shape, settings)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from instar.settings import Settings, build, setting
+from instar.split.settings import SEPARATE_EXAM_ROWS
 from instar.training.optimizers import OPTIMIZERS
 from instar.training.schedules import SCHEDULES
 
@@ -26,6 +27,13 @@ class TrainingSettings(Settings):
         minimum=1,
         common=True,
         source="Morgan & Bourlard 1990; Prechelt 1998",
+    )
+    relearn_below: int = setting(
+        SEPARATE_EXAM_ROWS,
+        "training and validation rows below which the network learns once more, from both, for as long as the "
+        "validation rows have shown to be best",
+        minimum=0,
+        source="Goodfellow, Bengio & Courville 2016, algorithm 7.2",
     )
     optimizer: str = setting("adamw", "the rule that turns gradients into steps", choices=tuple(OPTIMIZERS))
     rate: float | None = setting(None, "the learning rate, the size of a step", minimum=0.0, maximum=1e6, common=True)
