@@ -22,13 +22,13 @@ from instar.errors import ContentError, FolderError, InterruptionError, SettingE
 from instar.learn import learn
 from instar.playing.episodes import COPIES, Arena, Draws, Episode, Purpose, seeds_for
 from instar.playing.exam import constants, measure_play
-from instar.playing.examples import elite
+from instar.playing.examples import elite_episodes, elite_steps, rewards_to_go
 from instar.playing.policies import Chance, Constant, chances
 from instar.playing.spaces import Actions, observed
 from instar.sources.environment import Environment
 from instar.sources.locate import locate
 
-QUICK = {"rounds": 4, "starts": 4, "tries": 4, "exam_episodes": 24, "width": 16}
+QUICK = {"rounds": 4, "episodes": 16, "exam_episodes": 24, "width": 16}
 SIDE = 9
 
 
@@ -169,9 +169,13 @@ def arena(name: str, longest: int = 50) -> Arena:
     return Arena(source, longest)
 
 
-@pytest.mark.parametrize("name", ["Corridor-v0", "Shown-v0", "Mixed-v0"])
-def test_choices_are_learned_from_numbers_pictures_and_codes(name, tmp_path):
-    model = instar.train(f"gym:{name}", out=tmp_path / "run", lessons=60, threads=1, **QUICK)
+@pytest.mark.parametrize(
+    ("name", "examples"),
+    [("Corridor-v0", "steps"), ("Corridor-v0", "episodes"), ("Shown-v0", "steps"), ("Mixed-v0", "steps")],
+)
+def test_choices_are_learned_from_numbers_pictures_and_codes(name, examples, tmp_path):
+    given = {**QUICK, "lessons": 60, "threads": 1, "examples": examples}
+    model = instar.train(f"gym:{name}", out=tmp_path / "run", **given)
     report = model.report
     assert report.protocol == "play"
     assert report.metrics["mean_return"].value > 0.9
@@ -215,32 +219,44 @@ def test_a_round_is_a_line_of_the_log(model):
     assert {"elite_threshold", "chosen_return", "episodes", "steps", "seconds", "best"} <= set(rounds[0])
 
 
+@pytest.fixture(scope="module")
+def whole(environments: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in ("Corridor-v0", "Pushed-v0"):
+        learn(f"gym:{name}", {**QUICK, "rounds": 3, "out": str(folder / name)})
+    return folder
+
+
 @pytest.mark.parametrize("name", ["Corridor-v0", "Pushed-v0"])
-@pytest.mark.parametrize("asked", [7, 120, 260, 400])
-def test_what_was_stopped_goes_on_and_ends_with_the_same_bits(name, asked, tmp_path):
+@pytest.mark.parametrize(("asked", "how"), [(30, "stop"), (130, "kill"), (300, "stop"), (350, "kill"), (500, "kill")])
+def test_what_was_stopped_or_killed_goes_on_and_ends_with_the_same_bits(name, asked, how, whole, tmp_path):
     given = {**QUICK, "rounds": 3}
-    learn(f"gym:{name}", {**given, "out": str(tmp_path / "whole")})
     count = 0
 
     def stop() -> bool:
         nonlocal count
         count += 1
+        if count == asked and how == "kill":
+            raise KeyboardInterrupt  # after which nothing is saved
         return count == asked
 
-    with pytest.raises(InterruptionError):
+    with pytest.raises((InterruptionError, KeyboardInterrupt)):
         learn(f"gym:{name}", {**given, "out": str(tmp_path / "stopped")}, should_stop=stop)
     learn(f"gym:{name}", {**given, "out": str(tmp_path / "stopped")})
-    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
-    first, second = ((tmp_path / each / "metrics.jsonl").read_text().splitlines() for each in ("whole", "stopped"))
-    kept = [[json.loads(line)["round"] for line in lines if '"round"' in line[:20]] for lines in (first, second)]
+    assert sha(whole / name) == sha(tmp_path / "stopped")
+    kept = []
+    for folder in (whole / name, tmp_path / "stopped"):
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        kept.append([line["mean_return"] for line in lines if line["event"] == "round"])
     assert kept[0] == kept[1]
 
 
 def test_the_same_command_gives_the_result_and_other_settings_are_refused(model):
     again = instar.train("gym:Corridor-v0", out=model.folder, **QUICK)
     assert again.claims["metrics"] == model.claims["metrics"]
-    with pytest.raises(FolderError, match="starts was 4 and is 5"):
-        instar.train("gym:Corridor-v0", out=model.folder, **{**QUICK, "starts": 5})
+    with pytest.raises(FolderError, match="episodes was 16 and is 17"):
+        instar.train("gym:Corridor-v0", out=model.folder, **{**QUICK, "episodes": 17})
 
 
 def test_time_ends_with_the_best_network_so_far(tmp_path):
@@ -387,21 +403,40 @@ def test_chance_takes_every_action_alike():
     assert amounts[:, 1].min() == 0 and np.isfinite(amounts).all()
 
 
-def test_the_best_are_those_ahead_of_who_began_alike():
-    totals = [1.0, 2.0, 1.0, 2.0, 100.0, 100.0, 100.0, 100.0]
-    chosen, least = elite([Episode(0, total=total) for total in totals], 4, 0.25)
-    assert chosen == [1, 3] and least == 2.0
-    assert elite([Episode(0, total=3.0)] * 8, 4, 0.25) == ([], None)
-    rare = [-50.0, -30.0, -40.0, 70.0]
-    assert elite([Episode(0, total=total) for total in rare], 4, 0.5)[0] == [3], "not those that failed at less cost"
+def test_the_best_episodes_are_those_far_ahead():
+    totals = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 1.0])
+    assert np.flatnonzero(np.isfinite(elite_episodes(totals, 0.25))).tolist() == [1, 3]
+    assert not np.isfinite(elite_episodes(np.ones(8), 0.25)).any()
+    rare = np.array([-50.0, -30.0, -40.0, 70.0])
+    assert np.flatnonzero(np.isfinite(elite_episodes(rare, 0.5))).tolist() == [3], "not who failed at less cost"
+
+
+def test_the_best_steps_are_those_after_which_it_went_better_than_expected():
+    generator = np.random.default_rng(0)
+    seen, lucky = generator.normal(size=(2000, 2)), generator.random(2000) < 0.2
+    to_go = 20 * seen[:, 0] + 30 * lucky + generator.normal(size=2000)
+    ahead = elite_steps(seen.astype(np.float32), np.arange(2000) // 50, to_go, 0.2, 0)
+    chosen = np.isfinite(ahead)
+    assert 300 < chosen.sum() <= 400
+    assert lucky[chosen].mean() > 0.8, "and not those where all goes well"
+    assert abs(seen[chosen, 0].mean()) < 0.2
+    again = elite_steps(seen.astype(np.float32), np.arange(2000) // 50, to_go, 0.2, 0)
+    assert np.array_equal(ahead, again)
+    assert not np.isfinite(elite_steps(seen.astype(np.float32), np.arange(2000) // 50, np.ones(2000), 0.2, 0)).any()
+
+
+def test_a_reward_counts_for_less_the_later_it_comes():
+    assert rewards_to_go([0.0, 0.0, 8.0, 1.0], 0.5).tolist() == [2.125, 4.25, 8.5, 1.0]
+    assert rewards_to_go([1.0, 2.0], 0.0).tolist() == [1.0, 2.0]
 
 
 def test_a_long_episode_keeps_steps_from_its_beginning_to_its_end():
     episode = Episode(0, most=10)
     for step in range(1000):
         episode.keep({"a": step})
-        episode.steps += 1
+        episode.rewards.append(0.0)
     kept = episode.cells["a"]
+    assert kept == episode.kept
     assert 5 <= len(kept) <= 10 and kept[0] == 0 and kept[-1] > 800
     assert len(set(np.diff(kept))) == 1
 
@@ -414,7 +449,7 @@ def test_constant_actions_are_all_that_there_are_or_some_of_them():
 
 
 def test_scores_of_play_have_intervals():
-    episodes = [Episode(0, total=float(number), steps=5) for number in range(40)]
+    episodes = [Episode(0, rewards=[float(number), 0.0]) for number in range(40)]
     score = measure_play(episodes)["mean_return"]
     assert score.value == 19.5 and score.low < 19.5 < score.high and score.rows == 40
     assert measure_play(episodes[:19]) == {}

@@ -27,6 +27,8 @@ from safetensors import safe_open
 
 from instar.errors import ColumnError, ModelError, printable
 from instar.files import write_json, write_tensors
+from instar.metrics import METRICS
+from instar.words import counted
 
 FORMAT = 1
 DECLARATION, TENSORS = "instar.json", "model.safetensors"
@@ -292,7 +294,8 @@ def summarize(declaration: Mapping[str, Any], folder: Path) -> list[str]:
         for target, metrics in declaration["claims"]["metrics"].items():
             lines.append(f"Claims for {target}, {declaration['claims']['examined']}:")
             lines += [
-                f"  {name} {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f}) on {score['rows']:,} rows"
+                f"  {name} {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f}) on "
+                f"{counted(score['rows'], METRICS[name].of if name in METRICS else 'row')}"
                 for name, score in metrics.items()
             ]
         headers = read_headers(folder)

@@ -24,7 +24,7 @@ from instar.playing.episodes import Arena, Episode
 from instar.playing.exam import examine_play, measure_play, rivals_of
 from instar.playing.film import film, film_writer
 from instar.playing.policies import Learned
-from instar.playing.rounds import CHOOSING_EPISODES, Played, Rounds
+from instar.playing.rounds import CONFIRMING_EPISODES, Played, Rounds
 from instar.playing.settings import PlayingSettings
 from instar.playing.students import Lesson
 from instar.reporting import versions, write_report
@@ -143,7 +143,7 @@ def _notes(played: Played, examined: Sequence[Episode]) -> list[str]:
     else:
         notes.append(
             f"The network is that of round {progress.best_round:,} of {progress.round:,}, which had the best mean "
-            f"return ({progress.best:.4g}) on {CHOOSING_EPISODES} episodes kept for choosing."
+            f"return ({progress.best:.4g}) on {CONFIRMING_EPISODES} episodes kept for choosing."
         )
     bound = progress.bound + sum(each.ended == "bound" for each in examined)
     if bound:
@@ -172,7 +172,7 @@ def _model(source: Environment, settings: Configuration, played: Played, report:
 
 @dataclass(frozen=True)
 class Plays:
-    """Episodes that a model played: which environment, the episodes, and their metrics, which 20 episodes at least have."""
+    """Episodes that a model played in which environment, and their metrics, which fewer than 20 lack."""
 
     environment: str
     episodes: Sequence[Episode]

@@ -19,8 +19,8 @@ def claims(report: Report) -> list[str]:
     sentences = [_about_protocol(report)]
     if report.protocol == "play":
         sentences.append(
-            "The 95 % intervals say how far a score could move with other episodes. They do not cover another environment "
-            "than this, nor another version of it."
+            "The 95 % intervals say how far a score could move with other episodes. They do not cover another "
+            "environment than this, nor another version of it."
         )
         return sentences
     if any(result.metrics for result in report.targets):
@@ -44,8 +44,8 @@ def _about_protocol(report: Report) -> str:
         return "Nothing was examined, so nothing is known of how good the network is."
     if report.protocol == "play":
         return (
-            "The score is that of the saved network, which always did what it thought best, in episodes whose seeds were "
-            "reserved for the exam: nothing was learned from them or chosen by them."
+            "The score is that of the saved network, which always did what it thought best, in episodes whose seeds "
+            "were reserved for the exam: nothing was learned from them or chosen by them."
         )
     if report.protocol == "elsewhere":
         return "The score holds for rows like the ones examined here, if the network has not learned from them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,25 +45,36 @@ class Episode:
 
     total: the sum of its rewards; steps: how many it had; ended: ``terminated`` where the environment came to an end,
     ``truncated`` where it was cut off by the environment's limit, ``bound`` by ours.
-    cells: by column what was observed and done at the steps that are kept, at most ``most`` of them, evenly spread.
+    rewards: of all steps. cells: by column what was observed and done at the steps that are kept, at most ``most`` of
+        them, evenly spread; ``kept``: which steps these are.
     """
 
     seed: int
     most: int = 0
-    total: float = 0.0
-    steps: int = 0
+    rewards: list[float] = field(default_factory=list)
     ended: str = ""
     cells: dict[str, list[Any]] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=list)
     _stride: int = 1
+
+    @property
+    def total(self) -> float:
+        return sum(self.rewards)
+
+    @property
+    def steps(self) -> int:
+        return len(self.rewards)
 
     def keep(self, cells: dict[str, Any]) -> None:
         if not self.most or self.steps % self._stride:
             return
         for name, cell in cells.items():
             self.cells.setdefault(name, []).append(cell)
-        if len(next(iter(self.cells.values()))) > self.most:
+        self.kept.append(self.steps)
+        if len(self.kept) > self.most:
             self._stride *= 2
             self.cells = {name: kept[::2] for name, kept in self.cells.items()}
+            self.kept = self.kept[::2]
 
 
 class Draws:
@@ -177,10 +189,9 @@ class Arena:
         """What is seen after a step, as cells; None where the episode is over."""
         with self._named(episode):
             seen, reward, terminated, truncated, _ = copy.step(action)
-            episode.steps += 1
-            episode.total += float(reward)
-            if not np.isfinite(episode.total):
+            if not math.isfinite(reward):
                 raise ValueError(f"the reward {reward!r} is no finite number")
+            episode.rewards.append(float(reward))
             if terminated or truncated or episode.steps >= self.longest:
                 episode.ended = "terminated" if terminated else "truncated" if truncated else "bound"
                 return None

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from instar.fields import Arrays
-from instar.playing.episodes import Episode
+
+# Of what is to be expected: how many trees, from how many steps a leaf, and how many numbers a cut looks through.
+TREES, LEAST_LEAF, TREE_FEATURES = 30, 20, 16
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Steps:
 
     def column(self, name: str) -> StepColumn:
         return self.columns[name]
+
+    def take(self, rows: np.ndarray) -> Steps:
+        """Some of the steps (int64)."""
+        return Steps({name: column.arrays(rows) for name, column in self.columns.items()})
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What `from_tensors` takes."""
@@ -64,16 +70,43 @@ def in_memory(values: np.ndarray, present: np.ndarray) -> Arrays:
     return Arrays(values, present, np.zeros(len(present), np.uint64))
 
 
-def elite(episodes: Sequence[Episode], tries: int, share: float) -> tuple[list[int], float | None]:
-    """Which episodes went best, the best first, and the least total among them.
+def elite_episodes(totals: np.ndarray, share: float) -> np.ndarray:
+    """How far each episode is ahead of the mean, (episodes,), and minus infinity where it is none of the best.
 
-    ``tries`` episodes after one another began alike: each is compared with the others of its beginning, so that an
-    easy beginning makes nobody one of the best. Nobody is who is not at least half as far ahead as the best: where one
-    episode reaches what others do not, it is the example, and not those that failed at less cost. None where all
-    episodes of each beginning went alike.
+    None of the best is who is not at least half as far ahead as the best: where one episode reaches what others do
+    not, it is the example, and not those that failed at less cost.
     """
-    totals = np.array([each.total for each in episodes]).reshape(-1, tries)
-    ahead = (totals - totals.mean(axis=1, keepdims=True)).reshape(-1)
-    least = max(float(np.quantile(ahead, 1 - share)), ahead.max() / 2)
-    chosen = [int(at) for at in np.argsort(-ahead, kind="stable") if ahead[at] >= least and ahead[at] > 0]
-    return chosen, min((episodes[at].total for at in chosen), default=None)
+    ahead = totals - totals.mean()
+    return _best(ahead, max(float(np.quantile(ahead, 1 - share)), float(ahead.max()) / 2))
+
+
+def elite_steps(features: np.ndarray, episode: np.ndarray, to_go: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """How much better it went from each step on than was to be expected there; minus infinity for all but the best.
+
+    What is to be expected is learned by trees (Geurts, Ernst & Wehenkel 2006) from what came in the other half of the
+    episodes, so that no step is its own measure.
+
+    features: (n, width) of what was observed, and when; episode: (n,) which it was; to_go: (n,) `rewards_to_go`.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    ahead = np.zeros(len(to_go))
+    most = min(TREE_FEATURES, features.shape[1])
+    for half in (0, 1):
+        known, asked = episode % 2 == half, episode % 2 != half
+        trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAST_LEAF, max_features=most, random_state=seed, n_jobs=1)
+        trees.fit(features[known], to_go[known])
+        ahead[asked] = to_go[asked] - trees.predict(features[asked])
+    return _best(ahead, float(np.quantile(ahead, 1 - share)))
+
+
+def _best(ahead: np.ndarray, least: float) -> np.ndarray:
+    return np.where((ahead >= least) & (ahead > 0), ahead, -np.inf)
+
+
+def rewards_to_go(rewards: Sequence[float], discount: float) -> np.ndarray:
+    """At each step the sum of what is still to come, a reward k steps later times ``discount`` to the k."""
+    from scipy.signal import lfilter
+
+    summed: np.ndarray = lfilter([1.0], [1.0, -discount], np.asarray(rewards, np.float64)[::-1])[::-1]
+    return summed

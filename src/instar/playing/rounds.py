@@ -1,8 +1,10 @@
-"""Rounds: play, take the episodes that went best as examples, learn to act as they did, and play again.
+"""Rounds: play, take what went best as examples, learn to act as was done there, and play again.
 
-This is the cross-entropy method (Rubinstein 1999), with a network for the distribution that actions are drawn from. A
-round learns through the one loop of `instar.training`. What is known between play and learning, and between rounds, is
-written down, so that a run goes on after a kill at any moment and ends with the same bits.
+This is the cross-entropy method (Rubinstein 1999), with a network for what actions are drawn from. The best are whole
+episodes, or steps after which it went better than was to be expected (the binary filter of critic-regularized
+regression, Wang et al. 2020). A round learns through the one loop of `instar.training`. What is known between play and
+learning, and between rounds, is written down, so that a run goes on after a kill at any moment and ends with the same
+bits.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from instar.answering import answers_for, truths_for
 from instar.batches import Batches, Examples
 from instar.conformal import sorted_residuals
 from instar.errors import InterruptionError
-from instar.playing.episodes import Arena, Purpose, seeds_for
-from instar.playing.examples import Steps, elite
+from instar.playing.episodes import Arena, Episode, Purpose, seeds_for
+from instar.playing.examples import Steps, elite_episodes, elite_steps, rewards_to_go
 from instar.playing.ledger import Ledger, Progress, State, stage_of
 from instar.playing.policies import Chance, Learned, Policy
 from instar.playing.settings import PlayingSettings
@@ -38,10 +40,13 @@ HOLDS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 _AT_FIRST = (0.5, *(0.5 / 6,) * 6)
 # How fast the best change how often each is drawn, and the share of episodes that draw evenly.
 _CHANGE, _EVEN = 0.5, 0.1
-# Episodes by which networks are chosen; they are never learned from, and are not those of the exam.
-CHOOSING_EPISODES = 20
+# Episodes by which networks are chosen, and all of them for one that the first speak for: few do not show what fails
+# once in a while. They are never learned from, and are not those of the exam.
+CHOOSING_EPISODES, CONFIRMING_EPISODES = 20, 100
 # Rounds without a better network after which it ends, where patience is not given.
 WAITING = 15
+# Rows of a step of learning, where the batch is not given: what was done by chance is a noisy example.
+BATCH = 128
 # No amount strays less than this share of how it varied in the first round, else nothing new is ever tried.
 LEAST_SPREAD = 0.05
 
@@ -129,8 +134,7 @@ class Rounds:
     def _play(self) -> None:
         """Play a round by chance around what is known, and add what went best to the examples."""
         progress, settings, seed = self.progress, self.settings, self.lesson.seed
-        starts = seeds_for(Purpose.LEARNING, seed, settings.starts, progress.round)
-        seeds = [each for each in starts for _ in range(settings.tries)]
+        seeds = seeds_for(Purpose.LEARNING, seed, settings.episodes, progress.round)
         drawn = np.random.default_rng(seed_for(seed, "holds", progress.round))
         held = drawn.choice(len(HOLDS), len(seeds), p=_normalized(progress.holds))
         policy: Policy = Chance(self.arena.actions) if self.student is None else self._policy()
@@ -140,20 +144,37 @@ class Rounds:
         if self.student is None:
             self.student = Student.admit(self.arena, self.lesson, episodes)
             progress.spread = {name: scale.tolist() for name, scale in self.student.scales().items()}
-        chosen, progress.threshold = elite(episodes, settings.tries, settings.elite)
-        if chosen:
-            steps = self.student.steps(self.arena, [episodes[at] for at in chosen])
-            self.examples = [*self.examples, steps][-settings.memory :]
-            share = np.bincount(held[chosen], minlength=len(HOLDS)) / len(chosen)
-            progress.holds = [
-                (1 - _CHANGE) * old + _CHANGE * new for old, new in zip(progress.holds, share, strict=True)
-            ]
+        steps = self.student.steps(self.arena, episodes)
+        episode = np.repeat(np.arange(len(episodes)), [len(each.kept) for each in episodes])
+        ahead = self._ahead(episodes, steps, episode)
+        chosen = np.flatnonzero(np.isfinite(ahead))
+        if len(chosen):
+            self.examples = [*self.examples, steps.take(chosen)][-settings.memory :]
+            progress.holds = _served(progress.holds, held[episode], held[episode[chosen]])
+        progress.threshold = float(ahead[chosen].min()) if len(chosen) else None
         progress.mean = float(np.mean([each.total for each in episodes]))
         progress.episodes += len(episodes)
         progress.steps += sum(each.steps for each in episodes)
         progress.bound += sum(each.ended == "bound" for each in episodes)
-        progress.learning, progress.learns = True, bool(chosen)
+        progress.learning, progress.learns = True, bool(len(chosen))
         self._write()
+
+    def _ahead(self, episodes: Sequence[Episode], steps: Steps, episode: np.ndarray) -> np.ndarray:
+        """How far ahead the steps that become examples are, and minus infinity for the others; ``episode``: of each."""
+        settings = self.settings
+        if settings.examples == "episodes":
+            return elite_episodes(np.array([each.total for each in episodes]), settings.elite)[episode]
+        # When a step is tells how much can still come, where episodes are cut off.
+        times = np.concatenate([each.kept for each in episodes]).astype(np.float32)
+        seen = self._student().seen(steps)
+        features, share = np.column_stack([seen, times]), settings.elite / len(settings.discounts)
+        ahead = []
+        for view, discount in enumerate(settings.discounts):
+            to_go = np.concatenate([rewards_to_go(each.rewards, discount)[each.kept] for each in episodes])
+            seed = seed_for(self.lesson.seed, "trees", self.progress.round, view) % 2**32
+            ahead.append(elite_steps(features, episode, to_go, share, seed))
+        best: np.ndarray = np.max(ahead, axis=0)
+        return best
 
     def _learn(self) -> None:
         """Learn to act as in the examples. Nothing is learned from a round in which all went alike."""
@@ -162,7 +183,7 @@ class Rounds:
         student, seed = self._student(), self.lesson.seed
         network = student.network
         examples, rows = self._examples()
-        settings = resolve(self.lesson.training, network.plan.principal.recipe, len(rows))
+        settings = resolve({"batch": BATCH, **self.lesson.training}, network.plan.principal.recipe, len(rows))
         assert settings.batch is not None  # `resolve` leaves nothing open
         batches = Batches(examples, rows, size=settings.batch, seed=seed_for(seed, "lesson", self.progress.round))
         outcome = train(
@@ -191,8 +212,11 @@ class Rounds:
         if not progress.learns and progress.best is not None:
             progress.waits += 1
             return
-        seeds = seeds_for(Purpose.CHOOSING, self.lesson.seed, CHOOSING_EPISODES)
-        progress.chosen = float(np.mean([each.total for each in self.arena.play(self._policy(), seeds)]))
+        policy, seeds = self._policy(), seeds_for(Purpose.CHOOSING, self.lesson.seed, CONFIRMING_EPISODES)
+        totals = [each.total for each in self.arena.play(policy, seeds[:CHOOSING_EPISODES])]
+        if progress.best is None or np.mean(totals) > progress.best:
+            totals += [each.total for each in self.arena.play(policy, seeds[CHOOSING_EPISODES:])]
+        progress.chosen = float(np.mean(totals))
         if progress.best is None or progress.chosen > progress.best:
             progress.best, progress.best_round, progress.waits = progress.chosen, progress.round, 0
             self.best = _copied(self._student().network.state_dict())
@@ -258,6 +282,13 @@ def _normalized(shares: Sequence[float]) -> np.ndarray:
     even = np.full(len(shares), _EVEN / len(shares))
     mixed: np.ndarray = even + (1 - _EVEN) * np.asarray(shares) / np.sum(shares)
     return mixed / mixed.sum()
+
+
+def _served(holds: Sequence[float], drawn: np.ndarray, chosen: np.ndarray) -> list[float]:
+    """How often chance is to hold how long, after what was ``drawn`` for steps, and for those that were ``chosen``."""
+    taken, best = (np.bincount(each, minlength=len(holds)) for each in (drawn, chosen))
+    served = _normalized(holds) * best / np.maximum(taken, 1)
+    return ((1 - _CHANGE) * np.asarray(holds) + _CHANGE * served / served.sum()).tolist()
 
 
 def _copied(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -12,20 +12,30 @@ class PlayingSettings(Settings):
     """How rounds are played and which episodes become examples."""
 
     rounds: int = setting(60, "rounds of episodes and of learning from the best, at most", minimum=1, common=True)
-    starts: int = setting(8, "beginnings of episodes in a round", minimum=1, maximum=4096)
-    tries: int = setting(
-        8, "episodes that begin alike, of which the best become examples: what luck is in a beginning favors none",
-        minimum=2, maximum=4096,
-    )  # fmt: skip
+    episodes: int = setting(32, "episodes of a round", minimum=2, maximum=100_000)
+    examples: str = setting(
+        "steps",
+        "what becomes examples: the steps after which it went better than was to be expected there, or the episodes "
+        "that went best, whole",
+        choices=("steps", "episodes"),
+        source="episodes: Rubinstein 1999; steps: Wang, Novikov, Zolna et al. 2020",
+    )
     elite: float = setting(
         0.25,
-        "share of the episodes that become examples",
+        "share of the steps, or of the episodes, that become examples",
         minimum=0.001,
         maximum=0.9,
-        source="Rubinstein 1999; Mannor, Rubinstein & Gat 2003",
+        source="Rubinstein 1999",
+    )
+    discounts: tuple[float, ...] = setting(
+        (0.95, 0.99),
+        "what a reward counts a step before it comes, where steps are compared: a short and a long view, of which each "
+        "finds an equal share of the examples",
+        minimum=0.0,
+        maximum=1.0,
     )
     memory: int = setting(3, "rounds whose examples are learned from together", minimum=1, maximum=1000)
-    lessons: int = setting(200, "steps of learning after a round, where epochs are not given", minimum=1)
+    lessons: int = setting(300, "steps of learning after a round, where epochs are not given", minimum=1)
     longest_episode: int = setting(
         10_000, "steps after which an episode is ended where the environment ends none by itself", minimum=1
     )

@@ -25,6 +25,8 @@ from instar.store import ColumnPlan
 
 # A network is asked at every step of every episode: these are quick to answer.
 DEFAULT_FOR_NUMBERS, DEFAULT_FOR_PICTURES = "mlp", "lenet"
+# How many cells along an axis a picture has left where steps are compared.
+COARSE = 8
 # Steps of the first round on which fields are fitted.
 FITTING_STEPS, INITIALIZING_STEPS = 50_000, 16_384
 
@@ -104,6 +106,17 @@ class Student:
             declared.append({"name": each.name, "plan": dict(self.plans[each.name].plan), "state": state})
             arrays |= {f"{place}/{name}": array for name, array in own.items()}
         return declared, arrays
+
+    def seen(self, steps: Steps) -> np.ndarray:
+        """What was observed as numbers, (n, width) float32, pictures coarse."""
+        grids = [
+            Grid(each.shape.channels, tuple(min(COARSE, extent) for extent in each.shape.extent))
+            for each in self.inputs
+            if isinstance(each.shape, Grid)
+        ]
+        examples = Examples(steps, self.inputs, ())
+        blocks = examples.flat(np.arange(len(steps)), grids)
+        return np.concatenate([np.column_stack([numbers, codes]) for numbers, codes, _ in blocks]).astype(np.float32)
 
     @classmethod
     def restore(
