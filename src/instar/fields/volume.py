@@ -65,6 +65,8 @@ class VolumeSettings(Settings):
         (),
         "lowest and highest value that is seen, as -1000,400 (Hounsfield units of the lung); nothing said: percentiles "
         f"{LOWEST:g} and {HIGHEST:g} of the training voxels",
+        minimum=-1e9,
+        maximum=1e9,
     )
     volume_scale: str = setting(
         "auto",
