@@ -66,6 +66,8 @@ class Corridor(gymnasium.Env):
         reward: Any = (1.0 if self.place * self.goal > 0 else -1.0) if over else -0.01
         if self.broken == "reward":
             reward = float("nan")
+        if self.broken == "flat":
+            reward = 0
         seen = self.seen()
         if self.broken == "gaps" and self.count % 2:
             seen[0] = np.nan
@@ -133,16 +135,12 @@ class Mixed(Corridor):
         return 1.0 if action[0] else -1.0
 
 
-def variant(name: str, base: type[Corridor] = Corridor, **content: Any) -> None:
-    gymnasium.register(name, type(name, (base,), content), max_episode_steps=content.pop("limit", None))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def environments() -> Iterator[None]:
     before = dict(gymnasium.registry)
     for kind in (Corridor, Pushed, Throttle, Shown, Mixed):
         gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=40)
-    for broken in ("raises", "reward", "gaps", "endless"):
+    for broken in ("raises", "reward", "gaps", "endless", "flat"):
         limit = None if broken == "endless" else 40
         gymnasium.register(
             f"Broken-{broken}-v0", type(broken, (Corridor,), {"broken": broken}), max_episode_steps=limit
@@ -316,6 +314,12 @@ def test_gaps_in_observations_are_missing_values(tmp_path):
     model = instar.train("gym:Broken-gaps-v0", out=tmp_path / "run", **QUICK)
     assert model.report.metrics["mean_return"].value > 0.9
     assert "missing at times" in model.inputs[0].describe()
+
+
+def test_where_nothing_goes_better_than_anything_else_it_is_said(tmp_path):
+    model = instar.train("gym:Broken-flat-v0", out=tmp_path / "run", **QUICK)
+    assert any("nothing to learn from" in note for note in model.report.notes)
+    assert model.report.metrics["mean_return"].value == 0
 
 
 def test_an_endless_episode_is_ended_and_said(tmp_path):

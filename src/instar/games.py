@@ -122,7 +122,8 @@ def _report(
         inputs=input_columns(student.inputs),
         network=network.name,
         about=f"{network.idea} ({network.paper})",
-        why=student.network.plan.why,
+        why=f"{student.network.plan.why} It learned in {counted(progress.round, 'round')} from what went best in them "
+        "(the cross-entropy method, Rubinstein 1999).",
         parameters=sum(each.numel() for each in student.network.parameters()),
         history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
         notes=_notes(played, examined),
@@ -138,7 +139,12 @@ def _notes(played: Played, examined: Sequence[Episode]) -> list[str]:
     notes = []
     if progress.stopped_by == "time":
         notes.append("Learning was ended by --time before the network had stopped to improve.")
-    if progress.best is None:
+    if not progress.lessons and progress.best is not None:
+        notes.append(
+            f"In {counted(progress.episodes, 'episode')} nothing ever went better than anything else: there was nothing "
+            "to learn from. More episodes, or rewards on the way, would help."
+        )
+    elif progress.best is None:
         notes.append("The time was over before the first round ended: the network has hardly learned anything.")
     else:
         notes.append(

@@ -24,7 +24,7 @@ class Progress:
     """How far a game is learned.
 
     round: the round under way, from 1, or the last; learning: whether its episodes are played and chosen from;
-        learns: whether any of them became examples.
+        learns: whether any step of them became an example; lessons: how many rounds were learned from.
     best, best_round: the mean total by which networks are chosen, and the round in which it was reached.
     waits: rounds since then. episodes, steps: how many were played to learn from.
     spread: by part of the action, how far its amounts stray; holds: how often chance holds how long.
@@ -37,6 +37,7 @@ class Progress:
     round: int = 1
     learning: bool = False
     learns: bool = False
+    lessons: int = 0
     best: float | None = None
     best_round: int = 0
     waits: int = 0

@@ -203,6 +203,7 @@ class Rounds:
             name: np.maximum(np.sqrt((away**2).mean(axis=0)), least[name]).tolist()
             for name, away in self._strayed().items()
         }
+        self.progress.lessons += 1
         if outcome.stopped_by == "time":
             raise _TimeIsOverError
 
@@ -210,7 +211,7 @@ class Rounds:
         """Keep the weights where they play better than those before, with nothing left to chance."""
         progress = self.progress
         if not progress.learns and progress.best is not None:
-            progress.waits += 1
+            progress.waits += progress.lessons > 0  # who has never met a reward has to go on looking
             return
         policy, seeds = self._policy(), seeds_for(Purpose.CHOOSING, self.lesson.seed, CONFIRMING_EPISODES)
         totals = [each.total for each in self.arena.play(policy, seeds[:CHOOSING_EPISODES])]

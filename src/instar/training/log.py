@@ -9,6 +9,7 @@ start      settings, parameters, steps (in an epoch), epochs, threads, device, t
 progress   within a long epoch: epoch, step, loss, rate, gradient_norm, seconds
 epoch      an evaluation: the same, and validation_loss (null without validation rows), best, waits
 resume     step, notes; what was written after the checkpoint is gone
+round      of a game: round, mean_return, elite_threshold, chosen_return, best, waits, episodes, steps, spread, seconds
 end        the outcome: best_epoch, best_loss, last_loss, epochs, steps, seconds, stopped_by, notes
 ========== ====================================================================================================
 
