@@ -279,10 +279,18 @@ def test_where_nothing_is_left_every_column_has_its_reason(tmp_path: Path) -> No
     assert "id: " in message and "empty: it has no value" in message and "--kind" in message
 
 
-def test_a_picture_is_no_target_yet(tmp_path: Path) -> None:
-    images = np.zeros((ROWS, 8, 8), np.uint8)
+def test_a_recording_is_no_target_yet(tmp_path: Path) -> None:
     with pytest.raises(ColumnError, match="cannot be a target"):
-        recognized({"x": np.arange(ROWS) % 7, "answer": images}, overrides={"answer": "image"})
+        recognized({"x": np.arange(ROWS) % 7, "answer": np.zeros((ROWS, 800))}, overrides={"answer": "audio"})
+
+
+def test_arrays_of_few_whole_numbers_are_masks_and_others_pictures_where_they_are_answers() -> None:
+    generator = np.random.default_rng(0)
+    photos = generator.integers(0, 256, (ROWS, 8, 8, 3), dtype=np.uint8)
+    answers = {"mask": photos[..., 0] // 128, "image": photos[..., 1:2]}
+    for kind, answer in answers.items():
+        found = recognized({"photo": photos, "answer": answer})
+        assert found.plans["answer"].kind == kind and found.plans["photo"].kind == "image"
 
 
 @pytest.mark.parametrize("role", ["group", "time_order", "given_split"])

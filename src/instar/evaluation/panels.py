@@ -147,8 +147,8 @@ def labels_panel(result: TargetResult) -> str:
     )
     heads = "".join(f'<th class="figure">{title}</th>' for title in ("rows", *told.values()))
     hidden = len(ordered) - _SHOWN_LABELS
-    noun = "class" if "iou" in told else "label"
-    note = f'<p class="note">{hidden:,} rarer ones are not shown; report.json has them.</p>' if hidden > 0 else ""
+    noun, nouns = ("class", "classes") if "iou" in told else ("label", "labels")
+    note = f'<p class="note">{hidden:,} rarer {nouns} are not shown; report.json has them.</p>' if hidden > 0 else ""
     table = f'<div class="wide"><table class="plain"><tr><th>{noun}</th>{heads}</tr>{rows}</table></div>{note}'
     return table if rows else ""
 
