@@ -12,7 +12,7 @@ from instar.batches import Examples
 from instar.errors import FolderError, InterruptionError, UsageError
 from instar.learn import learn
 
-QUICK = {"epochs": 2, "rivals": False, "batch": 16, "width": 4, "image_size": 16}
+QUICK = {"epochs": 2, "rivals": False, "batch": 16, "width": 4, "image_size": 16, "threads": 1}
 
 
 ROWS = 260
@@ -165,3 +165,38 @@ def test_rivals_answer_cell_by_cell(tmp_path):
     filtered, usual = (by_target["blurred"][name].metrics["psnr"].value for name in ("linear_filter", "usual_cells"))
     assert filtered > usual + 5, "a mean of two neighbors is a linear filter"
     assert by_target["mask"]["cell_forest"].metrics["mean_iou"].value > 0.7
+
+
+def test_a_class_is_told_at_each_place_of_a_volume_and_both_are_moved_alike(tmp_path):
+    generator = np.random.default_rng(2)
+    blocks = generator.integers(0, 2, (60, 2, 2, 2))
+    truth = blocks.repeat(5, 1).repeat(5, 2).repeat(5, 3).astype(np.uint8)
+    volumes = (truth * 100 + generator.normal(0, 5, truth.shape)).astype(np.float32)
+    source = {"scan": volumes, "tissue": truth, "split": [part_of(row) for row in range(60)]}
+    model = instar.train(
+        source,
+        "tissue",
+        out=tmp_path / "run",
+        kind=["scan=volume"],
+        split="split",
+        epochs=8,
+        width=4,
+        rivals=False,
+        volume_shift=0.2,
+    )
+    (scan,), (tissue,) = model.inputs, model.targets
+    assert scan.kind == "volume" and tissue.answer.extent == (10, 10, 10)
+    said = model.predict(source)["prediction"].to_numpy()
+    assert said.shape == (60, 10, 10, 10) and (said == truth).mean() > 0.9
+    (path, *_) = model.predict({"scan": volumes[:2]}, out=tmp_path / "answers")["prediction"]
+    assert np.array_equal(np.load(path), said[0])
+
+    plan = {name: model.plans[name] for name in ("scan", "tissue")}
+    from instar.sources.locate import locate
+    from instar.store import Store, StorePlan
+
+    examples = Examples(Store.build(locate(source), StorePlan(plan)), model.inputs, model.targets)
+    varied = examples.augment(examples.take(np.arange(60)), 3)
+    bright = varied.inputs["grid/scan"][:, 0] > 0
+    assert (bright == (varied.targets["tissue"] == 1)).float().mean() > 0.99
+    assert not np.array_equal(varied.targets["tissue"].numpy(), truth)

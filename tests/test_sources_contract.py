@@ -29,6 +29,15 @@ def pictures(folder: Path, shift: int = 0) -> Path:
     return folder
 
 
+def folders(folder: Path, shift: int) -> Path:
+    for part in ("photos", "masks"):
+        for number in range(40):
+            path = folder / "pairs" / part / f"{number:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes([number, shift]) * (shift + 1))
+    return folder / "pairs"
+
+
 def delimited(folder: Path, shift: int) -> Path:
     table(folder, shift).write_csv(folder / "table.csv")
     return folder / "table.csv"
@@ -104,6 +113,7 @@ GIVEN = {
     "pairs": pairs,
     "parquet": parquet,
     "folder": pictures,
+    "folders": folders,
     "metadata-folder": metadata_folder,
     "files": lambda folder, shift: sorted(map(str, pictures(folder, shift).rglob("*.jpg"))),
     "idx": idx,

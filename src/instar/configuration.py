@@ -38,6 +38,12 @@ class LearnSettings(Settings):
     steps: tuple[str, ...] = setting(
         (), "column of the steps' times, with --series; or FIRST..LAST, columns that are a series' steps", common=True
     )
+    restore: str = setting(
+        "none",
+        "learn to give pictures back what is taken from those of the target: color, clarity (there is noise) or detail",
+        choices=("none", "color", "clarity", "detail"),
+        common=True,
+    )
     allow_outside: bool = setting(False, "let a table name files outside its own folder", common=True)
 
 

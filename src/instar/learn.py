@@ -25,6 +25,7 @@ from instar.games import learn_to_play
 from instar.model import Model, check_columns, load, read_report
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, report_on, write_report
+from instar.restoring import to_restore
 from instar.run import Request, Run, exam_of
 from instar.sources import Source
 from instar.sources.environment import Environment
@@ -90,6 +91,7 @@ def learn(
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
     located = in_series(located, asked.series, asked.steps, asked.exclude)
+    located = to_restore(located, asked.restore, asked.target)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
     run = Run(request.default_folder() if asked.out is None else Path(asked.out))
     recorded = run.recorded()

@@ -5,7 +5,7 @@ Torch is imported in functions: declaring what is varied must not cost its impor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,10 @@ class Looking:
         """
         import torch
 
-        rows, sizes = len(whole), whole.shape[2:]
+        rows = len(whole)
         drawn = torch.rand((8, rows), generator=generator)
         noise = torch.randn((rows, whole.shape[1], *extent), generator=generator) if self.noise else None
-        places = [
-            self._places(size, seen, axis, drawn) for axis, (size, seen) in enumerate(zip(sizes, extent, strict=True))
-        ]
+        places = self._all_places(whole.shape[2:], extent, drawn)
         varied = whole.new_empty((rows, whole.shape[1], *extent))
         for row in range(rows):
             seen = whole[row]
@@ -63,6 +61,16 @@ class Looking:
         if noise is not None:
             varied = varied + self.noise * noise.to(whole.device)
         return varied * present.view(rows, 1, 1, 1, 1)
+
+    def motion(self, rows: int, extent: tuple[int, ...], generator: Generator) -> list[Tensor]:
+        """Which cells of each axis so many whole examples are seen at, as when they are varied: (rows, size) int64."""
+        import torch
+
+        return self._all_places(extent, extent, torch.rand((8, rows), generator=generator))
+
+    def _all_places(self, sizes: Sequence[int], extent: Sequence[int], drawn: Tensor) -> list[Tensor]:
+        axes = enumerate(zip(sizes, extent, strict=True))
+        return [self._places(size, seen, axis, drawn) for axis, (size, seen) in axes]
 
     def _places(self, size: int, seen: int, axis: int, drawn: Tensor) -> Tensor:
         """(B, seen) int64: which cells of an axis each example is seen at."""

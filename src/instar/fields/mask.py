@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -40,6 +40,9 @@ from instar.fields.image import ImageSettings
 from instar.settings import Settings
 from instar.shapes import MOST_MASK_CLASSES, NO_CLASS, STRANGE_CLASS, Curves, Grid, Image, Mask, Text, View
 from instar.sources import Column, FileColumn, FileReference
+
+if TYPE_CHECKING:
+    import torch
 
 # Files with no more different values than these are masks where an answer is looked for; else they are pictures.
 FEW_VALUES = 32
@@ -116,6 +119,8 @@ class MaskField(Field):
     def moved(self, prepared: Prepared, motion: Any) -> Prepared:
         import torch
 
+        if isinstance(motion, list):
+            return {"target": _picked(prepared["target"], motion)}
         cells = prepared["target"][:, None].float()
         return {"target": warp(cells, motion, mode="nearest")[:, 0].to(torch.uint8)}
 
@@ -158,6 +163,19 @@ class MaskField(Field):
         expect(bool((counts >= 0).all()), "counts")
         ignored = None if content["ignored"] is None else whole(content, "ignored", 0, LARGEST_VALUE)
         return cls(name, coded, counts.tolist(), ignored)
+
+
+def _picked(codes: torch.Tensor, places: list[torch.Tensor]) -> torch.Tensor:
+    """Codes (B, *extent), of each example those at its ``places`` (B, size) along each axis of what it belongs to."""
+    import torch
+
+    for axis, chosen in enumerate(places, start=1):
+        size, own = chosen.shape[1], codes.shape[axis]
+        of_mine = ((torch.arange(own) + 0.5) * size / own).long()
+        mine = ((chosen[:, of_mine] + 0.5) * own / size).long()
+        shape = [len(codes), *(own if each == axis else 1 for each in range(1, codes.dim()))]
+        codes = codes.gather(axis, mine.view(shape).expand(codes.shape))
+    return codes
 
 
 class MaskInput(Field):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from instar.errors import ColumnError, SettingError
+from instar.errors import ColumnError, SettingError, UsageError
 from instar.fields._files import problems_of, spread
 from instar.fields._looking import FLIPS, Looking
 from instar.fields._pixels import as_png, channels_last
@@ -192,6 +192,14 @@ class VolumeField(Field):
             return prepared
         whole, present = prepared.get("whole", prepared["grid"]), prepared["present"]
         return {**prepared, "grid": self.looking(whole, self.sight.seen, present, generator)}
+
+    def motion(self, rows: int, generator: Any) -> Any | None:
+        if self.sight.seen != self.sight.extent:
+            raise UsageError(
+                "Only a part of each volume is seen, and its answer is for the whole",
+                remedy="Leave volume_patch out, or cut volumes and masks into parts yourself",
+            )
+        return None if self.looking == Looking() else self.looking.motion(rows, self.sight.extent, generator)
 
     def show(self, arrays: Arrays, row: int) -> View:
         if not arrays.present[row]:

@@ -32,13 +32,13 @@ def _is_ours(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in _FOREIGN
 
 
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+def entries(folder: Path | str) -> list[os.DirEntry[str]]:
     """What lies in a folder, without hidden files and those that systems leave behind, by name."""
     with reading(folder), os.scandir(folder) as found:
         return sorted((entry for entry in found if _is_ours(entry.name)), key=lambda entry: entry.name)
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether it is a folder or leads to one; a link that leads to itself is a file, which then cannot be read."""
     try:
         return entry.is_dir()
@@ -46,7 +46,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
+def walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[str]:
     """All files in a folder and the folders in it, each after ``prefix``, by name; links that lead ``above`` end.
 
     A folder that is one example, such as the slices of a scan, stands for itself.
@@ -54,16 +54,16 @@ def _walk(folder: Path | str, prefix: str = "", above: frozenset[str] = frozense
     here = os.path.realpath(folder)
     if here in above:
         return
-    for entry in _entries(folder):
-        if _is_folder(entry) and not holds_slices(entry.path):
-            yield from _walk(entry.path, f"{prefix}{entry.name}/", above | {here})
+    for entry in entries(folder):
+        if is_folder(entry) and not holds_slices(entry.path):
+            yield from walk(entry.path, f"{prefix}{entry.name}/", above | {here})
         else:
             yield prefix + entry.name
 
 
-def _split_folders(folder: Path) -> dict[str, Path]:
+def split_folders(folder: Path) -> dict[str, Path]:
     """The folders in ``folder`` that say train, validation or test, if all of its folders do."""
-    folders = [Path(entry.path) for entry in _entries(folder) if _is_folder(entry)]
+    folders = [Path(entry.path) for entry in entries(folder) if is_folder(entry)]
     if not folders or any(part_called(each.name) is None for each in folders):
         return {}
     found: dict[int, Path] = {}
@@ -166,7 +166,7 @@ class FolderSource(_Listed):
     precedence = -1
 
     def __init__(self, folder: Path) -> None:
-        splits = _split_folders(folder)
+        splits = split_folders(folder)
         if splits:
             parts = [(split, path.name + "/", _classified(path)) for split, path in splits.items()]
         else:
@@ -228,9 +228,9 @@ class FolderSource(_Listed):
 
 def _classified(folder: Path) -> Iterator[tuple[str, str]]:
     """Each file, relative to ``folder``, and its class; the class is empty where there are no folders of classes."""
-    classes = [entry for entry in _entries(folder) if _is_folder(entry)]
+    classes = [entry for entry in entries(folder) if is_folder(entry)]
     if not classes:
-        return ((file, "") for file in _walk(folder))
+        return ((file, "") for file in walk(folder))
     real = frozenset({os.path.realpath(folder)})
     return (found for each in classes for found in _of_class(each, real))
 
@@ -239,7 +239,7 @@ def _of_class(folder: os.DirEntry[str], above: frozenset[str]) -> Iterator[tuple
     if holds_slices(folder.path):
         yield folder.name, ""
         return
-    for file in _walk(folder.path, f"{folder.name}/", above):
+    for file in walk(folder.path, f"{folder.name}/", above):
         yield file, folder.name
 
 
@@ -253,7 +253,7 @@ class MetadataFolder(Source):
 
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
         self.name, self.place = plain_name(folder), str(folder)
-        places = {"": folder} if (folder / METADATA).is_file() else _split_folders(folder)
+        places = {"": folder} if (folder / METADATA).is_file() else split_folders(folder)
         named = options.get("files")
         inner = {**options, "files": None if named is None else [name for name in named if name != FILE]}
         self._tables = {
@@ -272,7 +272,7 @@ class MetadataFolder(Source):
             return False
         if (path / METADATA).is_file():
             return True
-        splits = _split_folders(path).values()
+        splits = split_folders(path).values()
         return bool(splits) and all((split / METADATA).is_file() for split in splits)
 
     @classmethod

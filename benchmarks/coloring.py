@@ -1,0 +1,90 @@
+"""Colors for gray stamps: those of Tux Paint (Debian's tuxpaint-stamps-default), hundreds of drawings and photographs.
+
+Transparent places are made white. Folders of letters, signs and symbols, which have hardly any colors, are left out.
+Bar: a PSNR whose 95 % interval lies above what each cell's mean color reaches. The report shows gray, true and given
+colors side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.common import DATA, heading, instar, read_report, table, workshop
+
+PACKAGE = "tuxpaint-stamps-default"
+COLORFUL = frozenset(
+    {"animals", "clothes", "food", "household", "people", "plants", "seasonal", "space", "sports", "town", "vehicles"}
+)
+SIDE = 64
+
+
+def stamps() -> Path:
+    """A folder of PNG files without transparent places, ``SIDE`` pixels at most; made once."""
+    folder = DATA / "stamps"
+    if folder.exists():
+        return folder
+    DATA.mkdir(exist_ok=True)
+    making = folder.with_suffix(".making")
+    making.mkdir(exist_ok=True)
+    if not list(making.glob("*.deb")):
+        subprocess.run(["apt-get", "download", PACKAGE], cwd=making, check=True, capture_output=True)
+    (package,) = making.glob("*.deb")
+    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=BytesIO(content)) as packed:
+        for member in packed:
+            parts = Path(member.name).parts
+            if not member.name.endswith(".png") or not COLORFUL & set(parts):
+                continue
+            file = packed.extractfile(member)
+            assert file is not None
+            stamp = Image.open(file).convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", stamp.size, "white"), stamp).convert("RGB")
+            picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+            square = Image.new("RGB", (SIDE, SIDE), "white")
+            square.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
+            square.save(making / ("-".join(parts[parts.index("stamps") + 1 :])))
+    package.unlink()
+    making.rename(folder)
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], help="a setting, to try another than the default")
+    parser.add_argument("--keep", type=Path, help="a new folder for the model and its report")
+    arguments = parser.parse_args()
+    heading("Colors for gray stamps")
+    given = [word for setting in arguments.set for word in ("--set", setting)]
+    rows = []
+    for seed in range(arguments.seeds):
+        with workshop() as folder:
+            out = folder / "model" if arguments.keep is None else arguments.keep
+            command = ("train", stamps(), "--restore", "color", "--out", out, "--seed", str(seed), *given)
+            done = instar(*command, cache=folder / "cache").must_succeed()
+            report = read_report(out)
+        (target,) = report["targets"]
+        score, likeness = target["metrics"]["psnr"], target["metrics"]["ssim"]["value"]
+        rivals = {each["name"]: each["metrics"]["psnr"]["value"] for each in target["rivals"] if each["metrics"]}
+        interval = f"{score['low']:.2f} to {score['high']:.2f}"
+        training = report["timings"]["training"]
+        others = [rivals.get(name, float("nan")) for name in ("usual_cells", "linear_filter", "cell_forest")]
+        reached = score["low"] > rivals["usual_cells"]
+        rows.append((seed, score["value"], interval, likeness, score["rows"], *others, training, done.seconds, reached))
+    table(
+        (
+            *("seed", "PSNR", "95 % interval", "SSIM", "rows", "mean color of each cell", "linear filter"),
+            *("forest, cell by cell", "seconds of training", "whole process", "reached"),
+        ),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
