@@ -84,7 +84,7 @@ def instar_epoch(path: Path, groups: int, folder: Path) -> dict[str, float]:
 
     from instar.columns import Columns, shapes_of
     from instar.fields import kinds
-    from instar.networks.assemble import plan
+    from instar.networks.planning import plan
     from instar.sources.locate import locate
     from instar.store import ColumnPlan, Store, StorePlan
     from instar.trial import Material, conduct

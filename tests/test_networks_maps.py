@@ -87,7 +87,7 @@ def test_what_is_beside_the_grid_conditions_every_cell():
     before = network.answer(given)["p"]
     changed = {**given, "numbers": given["numbers"] + 3}
     assert torch.equal(network.answer(changed)["p"], before), "it begins as a network without"
-    torch.nn.init.normal_(network.conditioning.weight)
+    torch.nn.init.normal_(network.maps.beside.weight)
     assert ((network.answer(changed)["p"] - network.answer(given)["p"]).abs() > 1e-6).float().mean() > 0.99
 
 

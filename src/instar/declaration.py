@@ -103,8 +103,9 @@ def read_content(path: Path) -> Content:
     """
     import torch
 
-    from instar.networks.assemble import Network, Plan
+    from instar.networks.assemble import Network
     from instar.networks.initialization import Undrawn
+    from instar.networks.planning import Plan
 
     declaration = read_declaration(path)
     file = TensorFile(path, declaration)

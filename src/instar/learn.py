@@ -180,7 +180,7 @@ def prepare(
     source: Source, recognition: Recognition, store: Store, division: Division, settings: Configuration
 ) -> tuple[Material, Fitted, list[str]]:
     """What is trained, the fields fitted on its training rows, and what was found in the data, which is said here."""
-    from instar.networks.assemble import plan
+    from instar.networks.planning import plan
 
     constant = constant_columns(store, recognition.inputs)
     varying = tuple(name for name in recognition.inputs if name not in constant)

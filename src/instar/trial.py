@@ -18,7 +18,8 @@ from instar.seeds import seed_for
 from instar.training.settings import TrainingSettings, resolve
 
 if TYPE_CHECKING:
-    from instar.networks.assemble import Network, Plan
+    from instar.networks.assemble import Network
+    from instar.networks.planning import Plan
     from instar.training.loop import Outcome
 
 # Training rows from which a network sets what depends on the data (bin edges, say).

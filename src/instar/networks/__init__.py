@@ -1,7 +1,8 @@
 """Bodies by family, heads, and their assembly. Networks know shapes and never kinds."""
 
-from instar.networks.assemble import Network, Plan, assemble, choose, plan, setting_groups
+from instar.networks.assemble import Network, assemble
 from instar.networks.base import Body, Head, NetworkSpecification, networks
+from instar.networks.planning import Plan, choose, plan, setting_groups
 
 __all__ = [
     "Body",

@@ -12,8 +12,9 @@ import torch
 from instar.batches import Examples
 from instar.columns import Fitted, shapes_of
 from instar.fields import Field, kinds
-from instar.networks.assemble import Network, Plan, plan
+from instar.networks.assemble import Network
 from instar.networks.convolutional import SMALLEST_EXTENT
+from instar.networks.planning import Plan, plan
 from instar.playing.episodes import Arena, Episode
 from instar.playing.examples import Steps, in_memory
 from instar.playing.policies import Learned

@@ -1,0 +1,215 @@
+"""The parts of a network, one for each body, and what they offer together: a vector, steps, or maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from instar.errors import SettingError, UsageError
+from instar.networks.base import Body, Inputs, Memory, networks
+from instar.networks.planning import Part, Plan, flattened
+from instar.shapes import Grid, Shape, Tokens
+
+# Features that a hidden layer makes of those of several bodies.
+FUSED = 128
+
+
+class RowPart(nn.Module):
+    """The body of all Vector inputs together."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.body = body
+
+    def initialize(self, inputs: Inputs) -> None:
+        self.body.initialize(inputs.get("numbers"), inputs.get("codes"))
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        return self.body(inputs.get("numbers"), inputs.get("codes"))
+
+
+class InputPart(nn.Module):
+    """The body of one Grid or Tokens; a learned vector stands for what is absent.
+
+    A grid is flattened where the body takes a Vector. ``sources`` are the names of the prepared tensors.
+    """
+
+    def __init__(
+        self, name: str, sources: tuple[str, ...], body: Body, *, flatten: bool, reads: bool, maps: bool
+    ) -> None:
+        super().__init__()
+        self.body, self.name, self.sources, self.flatten = body, name, sources, flatten
+        self.absent = nn.Parameter(torch.zeros(body.width))
+        if reads:
+            self.absent_step = nn.Parameter(torch.zeros(body.step_width or 0))
+        if maps:
+            self.absent_cell = nn.Parameter(torch.zeros(body.map_width or 0))
+
+    def _tensors(self, contents: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
+        return (*(content.flatten(1) for content in contents), None) if self.flatten else tuple(contents)
+
+    def initialize(self, inputs: Inputs) -> None:
+        present = inputs[f"present/{self.name}"]
+        if present.any():
+            self.body.initialize(*self._tensors(inputs[source][present] for source in self.sources))
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        return self._or_absent(
+            self.body(*self._tensors(inputs[source] for source in self.sources)), inputs, self.absent
+        )
+
+    def read(self, inputs: Inputs) -> Memory:
+        """The steps of the content, and learned ones for what is absent."""
+        memory = self.body.read(inputs[self.sources[0]])
+        return Memory(self._or_absent(memory.steps, inputs, self.absent_step), memory.known)
+
+    def map(self, inputs: Inputs, condition: Tensor | None) -> Tensor:
+        """Maps of the grid, and learned ones, the same in every cell, for what is absent."""
+        maps = self.body.map(inputs[self.sources[0]], condition)
+        return self._or_absent(maps, inputs, self.absent_cell.view(-1, *(1,) * (maps.dim() - 2)))
+
+    def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
+        present = inputs[f"present/{self.name}"]
+        return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, absent)
+
+
+def build_parts(plan: Plan, shapes: Mapping[str | None, Shape]) -> list[RowPart | InputPart]:
+    """The parts of which the network consists, in the order of their ``shapes``. Raises UsageError."""
+    if [part.input for part in plan.parts] != list(shapes):
+        raise UsageError("The network was planned for other inputs than these")
+    reader = None if plan.writer is None else plan.writer.input
+    return [
+        _build(
+            part,
+            shapes[part.input],
+            reads=part.input == reader is not None,
+            maps=part.input == plan.mapped is not None,
+        )
+        for part in plan.parts
+    ]
+
+
+def _build(part: Part, shape: Shape, *, reads: bool, maps: bool) -> RowPart | InputPart:
+    specification = networks[part.network]
+    flatten = not specification.takes(shape)
+    if flatten:
+        shape = flattened(shape)
+        if not specification.takes(shape):
+            raise UsageError(f"The network {part.network!r} does not take this input")
+    body = specification.build(shape, part.settings)
+    if part.input is None:
+        return RowPart(body)
+    names = ["tokens"] if isinstance(shape, Tokens) else ["grid"]
+    if isinstance(shape, Tokens) and shape.subwords and body.takes_subwords:
+        names += ["subwords"]
+    return InputPart(
+        part.input, tuple(f"{name}/{part.input}" for name in names), body, flatten=flatten, reads=reads, maps=maps
+    )
+
+
+def members_of(parts: Sequence[RowPart | InputPart]) -> int | None:
+    """How many networks in one the parts are, if any is an ensemble."""
+    members = {part.body.members for part in parts} - {None}
+    if len(members) > 1:
+        raise SettingError("Networks with different numbers of members cannot be joined")
+    return next(iter(members), None)
+
+
+def joined(parts: Iterable[nn.Module], inputs: Inputs, members: int | None) -> Tensor:
+    """The parts' features side by side: (B, width), or (B, members, width) where one is an ensemble."""
+    features = [part(inputs) for part in parts]
+    if len(features) == 1:
+        return features[0]
+    if members is not None:
+        features = [each if each.dim() == 3 else each[:, None].expand(-1, members, -1) for each in features]
+    return torch.cat(features, -1)
+
+
+class Fusion(nn.Module):
+    """Several bodies' features, (B, width) or (B, members, width), and `FUSED` more that a hidden layer makes of them.
+
+    Of the features alone a head could only add up what each input says, and never learn that one decides what another
+    means. The hidden layer sees every body's features in the same scale.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths, self.width = list(widths), sum(widths) + FUSED
+        self.scales = nn.ModuleList(nn.LayerNorm(width) for width in widths)
+        self.hidden = nn.Linear(sum(widths), FUSED)
+
+    def forward(self, features: Tensor) -> Tensor:
+        parts = features.split(self.widths, -1)
+        scaled = [scale(part) for scale, part in zip(self.scales, parts, strict=True)]
+        return torch.cat([features, functional.gelu(self.hidden(torch.cat(scaled, -1)))], -1)
+
+
+class Steps(nn.Module):
+    """What is written from: the steps of one part, and after them those of all others: one, or one for each member.
+
+    ``reader`` is the part's place; where it is None, the features of all are the steps. ``width``: of a step.
+    """
+
+    def __init__(self, parts: Sequence[RowPart | InputPart], reader: int | None, members: int | None) -> None:
+        super().__init__()
+        self.reader, self.members = reader, members
+        widths = [part.body.width for part in parts]
+        self.width, beside = sum(widths), 0
+        if reader is not None:
+            step_width = parts[reader].body.step_width
+            if step_width is None:
+                raise UsageError("The network has no steps to write from")
+            self.width, beside = step_width, sum(widths) - widths[reader]
+        self.beside = nn.Linear(beside, self.width) if beside else None
+
+    def forward(self, parts: nn.ModuleList, inputs: Inputs) -> Memory:
+        if self.reader is None:
+            return _as_steps(joined(parts, inputs, self.members))
+        memory: Memory = parts[self.reader].read(inputs)  # type: ignore[operator]
+        if self.beside is None:
+            return memory
+        others = joined(_all_but(parts, self.reader), inputs, self.members)
+        beside = _as_steps(self.beside(others))
+        return Memory(torch.cat([memory.steps, beside.steps], 1), torch.cat([memory.known, beside.known], 1))
+
+
+class Maps(nn.Module):
+    """What is answered from cell by cell: the maps of one part, (B, width, *extent), by what all others say.
+
+    ``place`` is the part's; ``numbers``: how many an example's maps hold.
+    """
+
+    def __init__(self, parts: Sequence[RowPart | InputPart], place: int, shape: Shape, members: int | None) -> None:
+        super().__init__()
+        self.place, self.members, body = place, members, parts[place].body
+        if body.map_width is None or not isinstance(shape, Grid):
+            raise UsageError("The network gives no picture")
+        self.width, self.numbers = body.map_width, body.map_width * (shape.size // shape.channels)
+        beside = sum(part.body.width for part in parts) - body.width
+        self.beside: nn.Linear | None = None
+        if beside:
+            self.beside = nn.Linear(beside, body.condition_width)
+            # At first nothing beside the grid matters, so that the network begins as one without it.
+            nn.init.zeros_(self.beside.weight)
+            nn.init.zeros_(self.beside.bias)
+
+    def forward(self, parts: nn.ModuleList, inputs: Inputs) -> Tensor:
+        condition = None
+        if self.beside is not None:
+            others = joined(_all_but(parts, self.place), inputs, self.members)
+            condition = self.beside(others if others.dim() == 2 else others.mean(1))
+        maps: Tensor = parts[self.place].map(inputs, condition)  # type: ignore[operator]
+        return maps
+
+
+def _all_but(parts: nn.ModuleList, place: int) -> list[nn.Module]:
+    return [part for other, part in enumerate(parts) if other != place]
+
+
+def _as_steps(features: Tensor) -> Memory:
+    """(B, width) as one step, (B, members, width) as a step for each member."""
+    steps = features if features.dim() == 3 else features[:, None]
+    return Memory(steps, torch.ones_like(steps[:, :, 0], dtype=torch.bool))

@@ -1,0 +1,277 @@
+"""Which network is made of what: decided from shapes, answers and what a person named; JSON in the model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from instar.errors import ModelError, UsageError
+from instar.networks._sequences import are_letters
+from instar.networks.base import NetworkSpecification, networks
+from instar.networks.decoders import WritingSettings
+from instar.networks.heads import HeadSettings
+from instar.settings import Settings, build
+from instar.shapes import Answer, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
+
+DEFAULT_FOR_ROWS = "tabm"
+DEFAULT_FOR_GRIDS = "resnet"
+DEFAULT_FOR_SERIES = "inception-time"
+DEFAULT_FOR_WORDS = "embedding-bag"
+DEFAULT_FOR_LETTERS = "text-cnn"
+DEFAULT_FOR_WRITING = "transformer"
+DEFAULT_FOR_MAPS = "unet"
+_SMALLEST_PICTURE = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """One body of a network: which network it is, and all its settings with their values.
+
+    ``input`` names the Grid or Tokens that it takes, and is None for the body of all Vector inputs together.
+    """
+
+    input: str | None
+    network: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that, beside shapes and answers, decides what a network is; a model folder holds it as JSON.
+
+    ``writer``: where an answer is written, the network whose decoder writes it, and the input that it reads step by
+    step; without such an input it is written from the features of all. ``mapped``: where an answer is a picture or a
+    mask, the input of which it is made. ``why`` is a sentence for the person about what was chosen.
+    """
+
+    parts: tuple[Part, ...]
+    head: HeadSettings
+    writing: WritingSettings = field(default_factory=WritingSettings)
+    writer: Part | None = None
+    mapped: str | None = None
+    why: str = ""
+
+    @property
+    def principal(self) -> NetworkSpecification:
+        """The network that decides the recipe and the head: the first that has an input of its own, else the row's.
+
+        Where an answer is made of one input, it is that one's.
+        """
+        own = [part for part in self.parts if part.input is not None and self.mapped in (None, part.input)]
+        part = own[0] if own else self.parts[0]
+        return networks[part.network]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "parts": [_part_as_json(part) for part in self.parts],
+            "head": self.head.as_json(),
+            "writing": self.writing.as_json(),
+            "writer": None if self.writer is None else _part_as_json(self.writer),
+            "mapped": self.mapped,
+            "why": self.why,
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> Plan:
+        """The plan that `as_json` gave. Raises ModelError where it is none, and names a network that is not here."""
+        try:
+            parts = tuple(_part_from_json(each) for each in content["parts"])
+            if not parts:
+                raise ValueError("no parts")
+            head, writing = _filled(HeadSettings, content["head"]), _filled(WritingSettings, content["writing"])
+            writer = None if content["writer"] is None else _part_from_json(content["writer"])
+            mapped = None if content["mapped"] is None else str(content["mapped"])
+            return cls(parts, head, writing, writer, mapped, str(content["why"]))
+        except UsageError as failure:
+            raise ModelError(
+                f"The model's network cannot be built here ({failure.what})",
+                remedy="Install the plug-in or the version of Instar that it was made with",
+            ) from failure
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as failure:
+            raise ModelError("The model's network is not described as it should be") from failure
+
+
+def _part_as_json(part: Part) -> dict[str, Any]:
+    return {"input": part.input, "network": part.network, "settings": part.settings.as_json()}
+
+
+def _part_from_json(content: Any) -> Part:
+    network = str(content["network"])
+    given = None if content["input"] is None else str(content["input"])
+    return Part(given, network, _filled(networks[network].settings, content["settings"]))
+
+
+def _filled(group: type[Settings], given: Mapping[str, Any]) -> Any:
+    return build([group], dict(given))[group]
+
+
+def choose(
+    inputs: Mapping[str, Shape], rows: int | None = None, answers: Sequence[Answer] = ()
+) -> tuple[dict[str | None, str], str]:
+    """The default network for each body, and a sentence that says what was chosen and why.
+
+    Bodies are named as in `Part`. ``rows`` is the number of training rows, for the sentence. Where one of the
+    ``answers`` is written, what it is read from has a network that can write; where one is a picture or a mask, what it
+    is made of has a network that answers cell by cell.
+    """
+    chosen: dict[str | None, str] = {}
+    reasons = []
+    reader = _longest(inputs) if _writes(answers) else None
+    mapped = _mapped(inputs, answers)
+    for name, shape in bodies(inputs):
+        chosen[name], reason = _default(name, shape)
+        if name is not None and name == reader:
+            chosen[name] = DEFAULT_FOR_WRITING
+        if name is not None and name == mapped:
+            chosen[name], reason = DEFAULT_FOR_MAPS, f"{name!r}, of whose every cell something is to be said"
+        reasons.append(f"{chosen[name]} for {reason}")
+    learned = "" if rows is None else f", learned from {rows:,} examples"
+    return chosen, "; ".join(reasons) + learned + "."
+
+
+def _default(name: str | None, shape: Shape) -> tuple[str, str]:
+    """The default network for a body, and for what it is, with the reason."""
+    if isinstance(shape, Tokens):
+        network = DEFAULT_FOR_LETTERS if are_letters(shape) else DEFAULT_FOR_WORDS
+        return network, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
+    if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
+        if len(shape.extent) == 1:
+            channels = "" if shape.channels == 1 else f" of {shape.channels:,} numbers each"
+            return DEFAULT_FOR_SERIES, f"{name!r}, a series of {shape.extent[0]:,} steps{channels}"
+        size = "x".join(map(str, shape.extent))
+        return DEFAULT_FOR_GRIDS, f"{name!r}, since neighboring cells of {size} belong together"
+    what = "the row's numbers and categories" if name is None else f"{name!r}, too small for convolutions"
+    return DEFAULT_FOR_ROWS, what
+
+
+def plan(
+    inputs: Mapping[str, Shape],
+    answers: Mapping[str, Answer],
+    name: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    rows: int | None = None,
+) -> Plan:
+    """Decide on bodies, settings and heads.
+
+    A network that is named becomes every body that it can be; a network for Vector takes a Grid flattened, and where
+    one for Grid is named, the row beside it has the default. A setting reaches every body that declares it.
+
+    Raises UsageError where a named network does not fit, and SettingError for a setting that none of its bodies and
+    heads declares.
+    """
+    if not any(True for _ in bodies(inputs)):
+        raise UsageError("There is nothing to learn from: no input is left beside the target")
+    written = tuple(answers.values())
+    mapped = _mapped(inputs, written)
+    chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows, written)
+    if mapped is not None and not networks[chosen[mapped]].maps:
+        raise UsageError(
+            f"The network {chosen[mapped]!r} gives no picture: it makes a few numbers of {mapped!r}, and none for each "
+            "of its cells",
+            remedy=f"Use the network {DEFAULT_FOR_MAPS!r}",
+        )
+    groups = _groups(inputs, chosen, name, written)
+    filled = build(groups, given or {})
+    parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
+    writer = None
+    if _writes(written):
+        reader, network = _writer(inputs, chosen)
+        writer = Part(reader, network, filled[networks[network].settings])
+    head, writing = filled.get(HeadSettings, HeadSettings()), filled.get(WritingSettings, WritingSettings())
+    assert isinstance(head, HeadSettings) and isinstance(writing, WritingSettings)
+    return Plan(parts, head, writing, writer, mapped, why)
+
+
+def setting_groups(
+    inputs: Mapping[str, Shape], name: str | None = None, answers: Sequence[Answer] = ()
+) -> tuple[type[Settings], ...]:
+    """The groups of settings that `plan` takes values for."""
+    chosen = _named(inputs, name)[0] if name is not None else choose(inputs, answers=answers)[0]
+    return _groups(inputs, chosen, name, answers)
+
+
+def _groups(
+    inputs: Mapping[str, Shape], chosen: Mapping[str | None, str], name: str | None, answers: Sequence[Answer]
+) -> tuple[type[Settings], ...]:
+    own_head = name is not None and networks[name].head is not None
+    groups = [networks[network].settings for network in chosen.values()]
+    if not own_head and not all(isinstance(answer, Symbols | Picture) for answer in answers or (None,)):
+        groups.append(HeadSettings)
+    if _writes(answers):
+        groups += [networks[_writer(inputs, chosen)[1]].settings, WritingSettings]
+    return tuple(dict.fromkeys(groups))
+
+
+def _writes(answers: Sequence[Answer]) -> bool:
+    return any(isinstance(answer, Symbols) for answer in answers)
+
+
+def _mapped(inputs: Mapping[str, Shape], answers: Sequence[Answer]) -> str | None:
+    """The input of which pictures and masks are made, where there are such answers. Raises UsageError."""
+    asked = [answer for answer in answers if isinstance(answer, Mapped)]
+    made_of = {mapped_from(inputs, answer) for answer in asked}
+    if None in made_of or len(made_of) > 1:
+        axes = " or ".join(sorted({str(len(answer.extent)) for answer in asked}))
+        raise UsageError(
+            f"An answer with something for each cell of {axes} axes is made of one input that has such cells too, and "
+            f"there {'is none' if None in made_of else 'are several'}",
+            remedy="Add the pictures, volumes or series that the answers belong to"
+            if None in made_of
+            else "Learn such targets one at a time",
+        )
+    return made_of.pop() if made_of else None
+
+
+def _writer(inputs: Mapping[str, Shape], chosen: Mapping[str | None, str]) -> tuple[str | None, str]:
+    """The input that a written answer is read from step by step, if there is one, and the network that writes."""
+    reader = _longest(inputs)
+    if reader is not None and networks[chosen[reader]].decoder is not None:
+        return reader, chosen[reader]
+    return None, DEFAULT_FOR_WRITING
+
+
+def _longest(inputs: Mapping[str, Shape]) -> str | None:
+    """The longest sequence among the inputs, or else the longest series."""
+    lengths = {name: shape.length for name, shape in inputs.items() if isinstance(shape, Tokens)} or {
+        name: shape.extent[0] for name, shape in inputs.items() if isinstance(shape, Grid) and len(shape.extent) == 1
+    }
+    return max(lengths, key=lambda name: lengths[name], default=None)
+
+
+def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str], str]:
+    specification = networks[name]
+    chosen: dict[str | None, str] = {}
+    for input_name, shape in bodies(inputs):
+        fits = specification.takes(shape) or specification.takes(flattened(shape))
+        chosen[input_name] = name if fits else _default(input_name, shape)[0]
+    if name not in chosen.values():
+        raise UsageError(
+            f"The network {name!r} takes {_in_words(specification)}, and there is nothing such among the inputs",
+            remedy=f"Use another network, for example {next(iter(chosen.values()))!r}",
+        )
+    return chosen, f"{name}, as asked: {specification.idea}."
+
+
+def _in_words(specification: NetworkSpecification) -> str:
+    words = {Vector: "rows of numbers", Grid: "grids, such as pictures", Tokens: "sequences, such as texts"}
+    named = [text for shape, text in words.items() if shape in specification.shapes]
+    if Grid in specification.shapes and len(specification.axes) < 3:
+        axes = " or ".join(map(str, specification.axes)) + (" axes" if specification.axes != (1,) else " axis")
+        named = [text.replace("grids, such as pictures", f"grids of {axes}") for text in named]
+    return " and ".join(named)
+
+
+def bodies(inputs: Mapping[str, Shape]) -> Iterator[tuple[str | None, Shape]]:
+    """The joined Vector inputs under None, then each Grid and Tokens under its name."""
+    row = sum((shape for shape in inputs.values() if isinstance(shape, Vector)), Vector())
+    if row != Vector():
+        yield None, row
+    for name, shape in inputs.items():
+        if not isinstance(shape, Vector):
+            yield name, shape
+
+
+def flattened(shape: Shape) -> Shape:
+    """A grid as a row; anything else as it is."""
+    return Vector(shape.size) if isinstance(shape, Grid) else shape
