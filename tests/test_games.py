@@ -227,7 +227,7 @@ def whole(environments: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["Corridor-v0", "Pushed-v0"])
-@pytest.mark.parametrize(("asked", "how"), [(30, "stop"), (130, "kill"), (300, "stop"), (350, "kill"), (500, "kill")])
+@pytest.mark.parametrize(("asked", "how"), [(30, "stop"), (130, "kill"), (240, "stop"), (300, "kill"), (380, "kill")])
 def test_what_was_stopped_or_killed_goes_on_and_ends_with_the_same_bits(name, asked, how, whole, tmp_path):
     given = {**QUICK, "rounds": 3}
     count = 0

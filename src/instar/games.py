@@ -141,8 +141,8 @@ def _notes(played: Played, examined: Sequence[Episode]) -> list[str]:
         notes.append("Learning was ended by --time before the network had stopped to improve.")
     if not progress.lessons and progress.best is not None:
         notes.append(
-            f"In {counted(progress.episodes, 'episode')} nothing ever went better than anything else: there was nothing "
-            "to learn from. More episodes, or rewards on the way, would help."
+            f"In {counted(progress.episodes, 'episode')} nothing ever went better than anything else: there was "
+            "nothing to learn from. More episodes, or rewards on the way, would help."
         )
     elif progress.best is None:
         notes.append("The time was over before the first round ended: the network has hardly learned anything.")

@@ -22,6 +22,9 @@ from instar.store import ColumnPlan
 if TYPE_CHECKING:
     from instar.networks.assemble import Network
 
+# Share of choices that are even where they are left to chance: a network that is sure too soon would try nothing new.
+EVEN_CHOICES = 0.05
+
 Cells = Mapping[str, Sequence[Any]]
 
 
@@ -86,7 +89,7 @@ class Learned:
     """A network with the fields of what it observes and does.
 
     ``spread``: by part, (width,), how far an amount strays from the network's answer where it is left to chance; codes
-    are drawn by their probabilities.
+    are drawn by their probabilities, and a few evenly.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class Learned:
             elif draws is None:
                 values.append(np.asarray(field.decode(answer)))
             else:
-                reached = np.cumsum(answer, axis=1)
+                reached = np.cumsum((1 - EVEN_CHOICES) * answer + EVEN_CHOICES / answer.shape[1], axis=1)
                 places = (reached < ndtr(drawn) * reached[:, -1:]).sum(axis=1)
                 values.append(np.asarray(field.classes)[np.minimum(places, answer.shape[1] - 1)])
         return values

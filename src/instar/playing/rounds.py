@@ -46,7 +46,7 @@ CHOOSING_EPISODES, CONFIRMING_EPISODES = 20, 100
 # Rounds without a better network after which it ends, where patience is not given.
 WAITING = 15
 # Rows of a step of learning, where the batch is not given: what was done by chance is a noisy example.
-BATCH = 128
+BATCH, MOST_EPOCHS = 128, 100
 # No amount strays less than this share of how it varied in the first round, else nothing new is ever tried.
 LEAST_SPREAD = 0.05
 
@@ -193,7 +193,7 @@ class Rounds:
             settings,
             folder=self.folder,
             seed=seed,
-            epochs=self.lesson.training.get("epochs") or max(1, round(self.settings.lessons / batches.steps)),
+            epochs=self.lesson.training.get("epochs") or self._epochs(batches.steps),
             seconds=None if self.seconds is None else max(0.0, self.seconds - self.progress.seconds),
             should_stop=self.should_stop,
             stage=stage_of(self.progress.round),
@@ -206,6 +206,10 @@ class Rounds:
         self.progress.lessons += 1
         if outcome.stopped_by == "time":
             raise _TimeIsOverError
+
+    def _epochs(self, steps: int) -> int:
+        """How often a round's examples are gone through, where that is not given: few are not learned by heart."""
+        return min(MOST_EPOCHS, max(1, round(self.settings.lessons / steps)))
 
     def _choose(self) -> None:
         """Keep the weights where they play better than those before, with nothing left to chance."""
