@@ -62,6 +62,7 @@ def test_a_mask_is_learned_and_told_class_by_class(model):
     assert facts["targets"][0]["mistakes"] and facts["targets"][0]["typical"]
     page = (model.folder / "report.html").read_text()
     assert page.count("<figcaption>truth</figcaption>") == page.count("<figcaption>answer</figcaption>") == 18
+    assert "NEW_EXAMPLES --out NEW_FOLDER" in page
     assert page.count("<figcaption>photo</figcaption>") == 18
 
 

@@ -58,12 +58,13 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
     """Learn from SOURCE and write a model folder.
 
     SOURCE is a table (CSV, TSV, Parquet, JSON lines; also .gz), a folder with a folder per class or a metadata.csv,
-    an IDX or .npz file, or example:NAME (digits, iris, wine, breast_cancer, diabetes, xor), or gym:ID, a game
-    of Gymnasium to play.
+    folders of files that belong together by name (images, masks), an IDX or .npz file, or example:NAME (digits, iris,
+    wine, breast_cancer, diabetes, xor), or gym:ID, a game of Gymnasium to play.
 
     The same command again goes on where it was stopped; a finished one prints its result.
     """
     from instar.learn import learn
+    from instar.painting import paints
 
     given = {**_read_config(config), **dict(_assignment(text) for text in assignments)}
     given |= {name: value for name, value in flags.items() if value is not None and value != ()}
@@ -76,7 +77,8 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
         return
     print_lines(report.summary())
     print_lines(["", f"Model:   {folder}", f"Report:  {Path(folder) / 'report.html'}"])
-    use = f"play {folder}" if report.protocol == "play" else f"predict {folder} SOURCE_OR_FILES"
+    out = " --out NEW_FOLDER" if paints(model.targets) else ""
+    use = f"play {folder}" if report.protocol == "play" else f"predict {folder} SOURCE_OR_FILES{out}"
     print_lines([f"Use it:  instar {use}"])
 
 

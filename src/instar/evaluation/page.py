@@ -21,7 +21,7 @@ from instar.evaluation.panels import (
 )
 from instar.evaluation.verdict import written, written_interval
 from instar.metrics import METRICS
-from instar.shapes import Mask
+from instar.shapes import Mapped, Mask
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -122,8 +122,9 @@ def _usage(report: Report) -> str:
     if report.protocol == "play":
         play = f"instar play {folder} --video episode.gif\n\nimport instar\ninstar.play({report.folder!r}, episodes=20)"
         return _section("How to use it", f"<pre>{escape(play)}</pre>")
+    out = " --out NEW_FOLDER" if any(isinstance(result.answer, Mapped) for result in report.targets) else ""
     commands = (
-        f"instar predict {folder} NEW_EXAMPLES\ninstar evaluate {folder} NEW_EXAMPLES_WITH_ANSWERS\n\n"
+        f"instar predict {folder} NEW_EXAMPLES{out}\ninstar evaluate {folder} NEW_EXAMPLES_WITH_ANSWERS\n\n"
         f"import instar\nmodel = instar.load({report.folder!r})\nmodel.predict(frame)"
     )
     return _section("How to use it", f"<pre>{escape(commands)}</pre>")

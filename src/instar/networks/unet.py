@@ -57,11 +57,12 @@ class Pair(nn.Sequential):
 
 
 class UNet(Body):
-    """(B, channels, *extent) to (B, width, *extent) by `map`; where a vector is asked for, to the mean over all cells.
+    """(B, channels, *extent) to (B, maps, *extent) by `map`; where a vector is asked for, to their mean over all cells.
 
     As in the paper, save that convolutions keep the extent, that the way up interpolates before it convolves (no
     checkerboards: Odena, Dumoulin & Olah 2016), and that there is normalization. Extents that cannot be halved
-    evenly are filled up with their edge, which is cut off again. What is known beside the grid scales and shifts the
+    evenly are filled up with their edge, which is cut off again. The grid itself is the last of the maps, so
+    that an answer that is much like it need not be learned from nothing. What is known beside it scales and shifts the
     lowest maps (FiLM: Perez, Strub, de Vries, Dumoulin & Courville 2018).
     """
 
@@ -82,7 +83,8 @@ class UNet(Body):
         self.up = nn.ModuleList(Pair(axes, 2 * width, width, settings) for width in widths[:-1])
         self.extent = shape.extent
         self.multiple = 2**levels
-        self.width, self.map_width, self.condition_width = widths[0], widths[0], 2 * widths[-1]
+        self.width = self.map_width = widths[0] + shape.channels
+        self.condition_width = 2 * widths[-1]
         self.memory_format = MEMORY_FORMATS[axes]
         initialize_weights(self, settings.initialization, settings.activation)
         self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
@@ -114,7 +116,7 @@ class UNet(Body):
             maps = up(torch.cat([level, maps], 1))
         for axis, size in enumerate(self.extent, start=2):
             maps = maps.narrow(axis, 0, size)
-        return maps
+        return torch.cat([maps, grid], 1)
 
 
 @network(
