@@ -184,6 +184,8 @@ def test_a_class_is_told_at_each_place_of_a_volume_and_both_are_moved_alike(tmp_
         width=4,
         rivals=False,
         volume_shift=0.2,
+        batch=4,
+        threads=1,
     )
     (scan,), (tissue,) = model.inputs, model.targets
     assert scan.kind == "volume" and tissue.answer.extent == (10, 10, 10)

@@ -36,6 +36,8 @@ def network_of(shapes, answers, settings=None, seed=0):
     torch.manual_seed(seed)
     network = assemble(shapes, answers, None, settings or SMALL)
     network.initialize(inputs_of(shapes, 40))
+    for head in network.heads:  # which begin as constant answers
+        torch.nn.init.normal_(head.output.weight, 0, 0.1)
     return network
 
 
@@ -76,7 +78,7 @@ def test_it_learns_what_each_cell_is_from_its_neighborhood():
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert losses[0] > 0.9 and losses[-1] < 0.3
+    assert losses[0] > 0.7 and losses[-1] < 0.3
 
 
 def test_what_is_beside_the_grid_conditions_every_cell():

@@ -27,6 +27,8 @@ class MapHead(Head):
         super().__init__()
         self.extent = answer.extent
         self.output = CONVOLUTIONS[len(answer.extent)](width, outputs, 1)
+        # It begins as the constant answer: a path that leads from the grid itself straight to here may point anywhere.
+        nn.init.zeros_(self.output.weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
