@@ -142,9 +142,9 @@ def test_few_rows_say_for_how_long_to_learn_and_are_learned_from(target: str, sc
     given["exclude"] = ["answer" if target == "size" else "size"]
     model, report = learn(source, {**given, "out": str(tmp_path / "run")})
     ends, starts = log_of(tmp_path / "run", "end"), log_of(tmp_path / "run", "start")
-    assert list(ends) == ["length", "train"]
+    assert list(ends) == ["trial", "train"]
     assert [start["steps"] for start in starts.values()] == [10, 12], "200 and 240 rows, twenty at a time"
-    assert ends["train"]["epochs"] == (12 if schedule == "cosine" else ends["length"]["best_epoch"])
+    assert ends["train"]["epochs"] == (12 if schedule == "cosine" else ends["trial"]["best_epoch"])
     assert len(model.residuals.get("size", ())) == (40 if target == "size" else 0)
     assert report.targets[0].examined == 60
     assert any("learned from the validation rows too" in note for note in report.notes)
@@ -166,11 +166,11 @@ def test_a_schedule_is_not_followed_to_an_end_that_is_worse_than_a_constant_answ
     settings = {"target": "answer", "split": "part", "rivals": False, "network": "mlp", "schedule": "cosine"}
     learn(source, {**settings, "epochs": 40, "out": str(tmp_path / "run")})
     ends = log_of(tmp_path / "run", "end")
-    assert ends["length"]["last_loss"] > 1.15, "a constant answer has a loss of 1"
-    assert ends["train"]["epochs"] == ends["length"]["best_epoch"] < 40
+    assert ends["trial"]["last_loss"] > 1.15, "a constant answer has a loss of 1"
+    assert ends["train"]["epochs"] == ends["trial"]["best_epoch"] < 40
     rates = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     last = [line["rate"] for line in rates if line["stage"] == "train" and line["event"] == "epoch"][-1]
-    first = [line["rate"] for line in rates if line["stage"] == "length" and line["event"] == "epoch"]
+    first = [line["rate"] for line in rates if line["stage"] == "trial" and line["event"] == "epoch"]
     assert last == pytest.approx(first[ends["train"]["epochs"] - 1], rel=0.05), "as far as the first one's had fallen"
 
 

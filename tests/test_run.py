@@ -130,7 +130,7 @@ def test_a_record_that_is_a_folder_is_refused_in_words(tmp_path: Path) -> None:
         instar.train(frame(), "side", out=tmp_path, **QUICK)
 
 
-@pytest.mark.parametrize("name", ["checkpoint/length.safetensors", "split.safetensors"])
+@pytest.mark.parametrize("name", ["checkpoint/trial.safetensors", "split.safetensors"])
 @pytest.mark.parametrize("spoil", ["cut", "emptied", "filled with zeros", "another's"])
 def test_what_an_unfinished_run_left_is_refused_in_words_where_it_is_spoilt(
     name: str, spoil: str, tmp_path: Path

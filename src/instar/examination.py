@@ -61,7 +61,7 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     # A tenth of few rows is too little to decide by and too much to lose: it only says for how long to learn, if that.
     few = material.settings_for(len(training)).relearn_below
     if len(validation) and len(training) + len(validation) < few:
-        trials = _learn_from_both(material, (training, validation), run, limits, ("length", "train"))
+        trials = _learn_from_both(material, (training, validation), run, limits, ("trial", "train"))
         notes = [f"With fewer than {few:,} rows to learn from, the network learned from the validation rows too."]
     else:
         trials = [

@@ -1,6 +1,6 @@
 """The course of a training as lines of JSON, for whoever draws it: ``metrics.jsonl``.
 
-Each line has ``event`` and ``stage`` (``train``, or which fold), and
+Each line has ``event`` and ``stage`` (``train``, ``trial`` where one comes first to find for how long, or a fold), and
 
 ========== ====================================================================================================
 event      what else
