@@ -186,7 +186,7 @@ def test_a_number_is_predicted_with_an_interval_of_its_coverage(sizes: instar.Mo
     truth = new["size"]
     assert 0.84 < ((wide["low"] <= truth) & (truth <= wide["high"])).mean() < 0.96
     assert 0.40 < ((narrow["low"] <= truth) & (truth <= narrow["high"])).mean() < 0.60
-    with pytest.raises(UsageError, match="numbers"):
+    with pytest.raises(UsageError, match="no classes"):
         sizes.predict_proba(new)
     assert sizes.classes is None
 

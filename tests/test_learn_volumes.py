@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -39,4 +40,7 @@ def test_balls_are_told_from_cubes_in_a_folder_of_scans(tmp_path: Path) -> None:
     assert model.evaluate(asked).metrics["accuracy"].value >= 0.9
     one = sorted((asked / "ball").iterdir())[0]
     assert model.predict([one])["prediction"].to_list() == model.predict(str(one))["prediction"].to_list()
-    assert "data:image/png;base64" in (tmp_path / "run" / "report.html").read_text()
+    # A ball among the cubes is a mistake, and the page shows its slices.
+    shutil.copy(one, asked / "cube" / "ball.nii.gz")
+    model.evaluate(asked).write_html(tmp_path / "page.html")
+    assert "data:image/png;base64" in (tmp_path / "page.html").read_text()

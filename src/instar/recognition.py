@@ -9,7 +9,7 @@ from instar.errors import ColumnError, UsageError, no_column
 from instar.fields import Kind, kinds
 from instar.findings import unfit_columns
 from instar.settings import Settings
-from instar.sources import Chunk, Column, Schema
+from instar.sources import Chunk, Column, FileColumn, Schema
 from instar.store import ColumnPlan
 
 # A column of which no kind is surer than this is left out of the inputs.
@@ -101,6 +101,12 @@ def recognize(
         is_target = name in roles.targets
         # A split is said in words, as the answers of a choice are.
         answers = is_target or name == roles.given_split
+        if name == roles.given_split and isinstance(sample.columns[name], FileColumn):
+            raise ColumnError(
+                f"The column {name!r}, which is to say the split, holds files",
+                where=place,
+                remedy="Name a column that says train, validation or test",
+            )
         kind_name, confidence = _most_likely(sample.columns[name], overrides.get(name), target=answers)
         if name in candidates and name not in chosen and (name in unfit or confidence < LEAST_CONFIDENCE):
             dropped[name] = unfit.get(name, "no kind of content was recognized in it")
