@@ -1,0 +1,122 @@
+"""Texts from texts with a known law: number words to digits and back, and a story whose question takes reasoning.
+
+``words`` and ``digits``: "three hundred and five" and 305, numbers below 100,000, none of the exam's is learned from.
+``story``: "Jack is 12 years old. Jane is 10. Kate is older than Jane, and younger than Jack. How old is Kate?" with
+other orders and sentences that do not matter; names of the exam's people occur in no story that is learned from. Names
+that were never seen are no known words, so stories are read in parts of words (`symbols=bpe`).
+
+Bars: at least 0.99 of the answers right, letter for letter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.common import heading, instar, read_report, scores, table, workshop
+
+BAR = 0.99
+ROWS, NUMBERS = 12_000, 100_000
+STORIES = 20_000
+PARTS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+NAMES = ["Ada", "Adam", "Alice", "Anke", "Anna", "Arno", "Axel", "Berta", "Birgit", "Bodo", "Bruno", "Carla", "Celia", "Clara", "Claus", "Cora", "Dario", "David", "Dirk", "Doris", "Edith", "Egon", "Ella", "Elsa", "Emma", "Erna", "Falk", "Felix", "Frank", "Frieda", "Fritz", "Gabi", "Gina", "Grace", "Greta", "Gustav", "Hans", "Hedda", "Heinz", "Henry", "Holger", "Hugo", "Ida", "Ilse", "Inga", "Ingo", "Irma", "Jack", "Jakob", "Jane", "Jens", "John", "Jonas", "Julia", "Jutta", "Karin", "Kate", "Kira", "Klara", "Knut", "Kurt", "Lars", "Lena", "Leo", "Linus", "Lotte", "Lucy", "Luke", "Maja", "Malte", "Manuel", "Mark", "Marta", "Mary", "Mia", "Nele", "Nico", "Nils", "Nina", "Nora", "Norbert", "Olaf", "Ole", "Olga", "Oskar", "Otto", "Patrick", "Paul", "Paula", "Per", "Peter", "Petra", "Pia", "Quentin", "Ralf", "Rene", "Rita", "Rosa", "Ruth", "Sam", "Sara", "Silke", "Stefan", "Susi", "Sven", "Tanja", "Thea", "Theo", "Timo", "Tina", "Tom", "Ulf", "Ulla", "Urs", "Ute", "Uwe", "Vanessa", "Vera", "Viola", "Vito", "Volker", "Walter", "Wanda", "Werner", "Wiebke", "Willi", "Xenia", "Yann", "Zoe"]
+NAMES_OF_THE_EXAM = 30
+
+
+def in_words(number: int) -> str:
+    if number < 20:
+        return ONES[number]
+    if number < 100:
+        return TENS[number // 10] + (f"-{ONES[number % 10]}" if number % 10 else "")
+    if number < 1000:
+        return f"{ONES[number // 100]} hundred" + (f" and {in_words(number % 100)}" if number % 100 else "")
+    rest = number % 1000
+    joint = "" if not rest else " and " if rest < 100 else " "
+    return f"{in_words(number // 1000)} thousand{joint}{in_words(rest) if rest else ''}"
+
+
+def numbers(generator: random.Random, forth: bool) -> Iterator[tuple[str, str, str]]:
+    drawn = generator.sample(range(NUMBERS), ROWS)
+    for number, part in zip(drawn, parts(generator, ROWS), strict=True):
+        pair = (in_words(number), str(number))
+        yield (*(pair if forth else pair[::-1]), part)
+
+
+def stories(generator: random.Random) -> Iterator[tuple[str, str, str]]:
+    names = generator.sample(NAMES, len(NAMES))
+    for part in parts(generator, STORIES):
+        known = names[:NAMES_OF_THE_EXAM] if part == "test" else names[NAMES_OF_THE_EXAM:]
+        yield (*story(generator, known), part)
+
+
+def story(generator: random.Random, names: list[str]) -> tuple[str, str]:
+    older, younger, asked, other, idle = generator.sample(names, 5)
+    age = generator.randint(6, 60)
+    facts = [f"{older} is {age + 1}{old(generator)}.", f"{younger} is {age - 1}{old(generator)}."]
+    if generator.random() < 0.7:
+        facts.append(f"{other} is {generator.randint(5, 62)}{old(generator)}.")
+    if generator.random() < 0.4:
+        facts.append(f"{idle} likes {generator.choice(['soup', 'music', 'trains', 'the sea'])}.")
+    generator.shuffle(facts)
+    law = generator.choice(
+        [
+            f"{asked} is older than {younger}, and younger than {older}.",
+            f"{asked} is younger than {older}, and older than {younger}.",
+            f"{asked} is older than {younger}. {asked} is younger than {older}.",
+            f"{older} is older than {asked}, and {asked} is older than {younger}.",
+        ]
+    )
+    return f"{' '.join(facts)} {law} How old is {asked}?", str(age)
+
+
+def old(generator: random.Random) -> str:
+    return generator.choice([" years old", ""])
+
+
+def parts(generator: random.Random, rows: int) -> list[str]:
+    return generator.choices(list(PARTS), list(PARTS.values()), k=rows)
+
+
+def examine(name: str, seed: int, settings: list[str]) -> tuple[object, ...]:
+    generator = random.Random(0)
+    rows = stories(generator) if name == "story" else numbers(generator, name == "words")
+    own = ["symbols=bpe"] if name == "story" else []
+    given = [word for setting in (*own, *settings) for word in ("--set", setting)]
+    with workshop() as folder:
+        path, out = Path(folder, f"{name}.csv"), Path(folder, "model")
+        pl.DataFrame(list(rows), schema=["asked", "answer", "part"], orient="row").write_csv(path)
+        done = instar(
+            *("train", path, "--target", "answer", "--kind", "answer=text", "--kind", "asked=text", "--split", "part"),
+            *("--out", out, "--seed", str(seed), "--no-rivals", *given),
+            cache=folder / "cache",
+        ).must_succeed()
+        report, score = read_report(out), scores(out)["exact_match"]
+    interval = f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
+    training = report["timings"]["training"]
+    return name, seed, report["network"], score["rows"], interval, training, done.seconds, score["value"] >= BAR
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="words,digits,story", help="names separated by commas; default: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], help="a setting, to try another than the default")
+    arguments = parser.parse_args()
+    heading("Texts from texts")
+    table(
+        ("asked", "seed", "network", "test rows", "exact match", "seconds of training", "whole process", ">= 0.99"),
+        [examine(name, arguments.seed, arguments.set) for name in arguments.only.split(",")],
+    )
+
+
+if __name__ == "__main__":
+    main()
