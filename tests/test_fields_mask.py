@@ -129,3 +129,17 @@ def test_what_cannot_be_a_mask_is_refused_in_words():
     arrays = MASK.read(column, plan)
     assert arrays.present.tolist() == [True, False, False]
     assert "colors.png" in arrays.problems[0].reason and "mode RGB" in arrays.problems[0].reason
+
+
+def test_files_of_8_and_16_bits_are_numbers_together():
+    small, large = cells(1) * 100, cells(2).astype(np.uint16) * 400
+    column = FileColumn([file_of(gray(small)), file_of(Image.fromarray(large))])
+    field, arrays, _ = life(column)
+    assert set(field.classes) == {"0", "100", "200", "400", "800"}
+    assert np.array_equal(arrays.values[1], large)
+
+
+def test_whole_numbers_beyond_32_bits_are_refused():
+    wide = cells()[None].astype(np.int64) * (2**32 + 1)
+    with pytest.raises(ColumnError, match="32 bits"):
+        life(wide)

@@ -164,19 +164,19 @@ def test_units_of_length_are_heeded():
 def test_large_scans_become_as_small_as_the_size_demands_and_coarse_axes_keep_theirs():
     thick = plain(1, (30, 256, 256))
     thick = type(thick)(1, (30, 256, 256), (5.0, 1.0, 1.0), (0, 1, 2), (False,) * 3)
-    extent, spacing = fitting([thick], None, ())
+    extent, spacing = fitting([thick], None, (), measured=True)
     assert extent == (29, LONGEST_SIDE, LONGEST_SIDE) and np.allclose(spacing, 256 / LONGEST_SIDE)
-    extent, spacing = fitting([thick], 128, ())
+    extent, spacing = fitting([thick], 128, (), measured=True)
     assert extent == (30, 128, 128) and spacing == (5.0, 2.0, 2.0)
-    assert fitting([thick], None, (2.0,)) == ((75, 128, 128), (2.0, 2.0, 2.0))
-    assert fitting([thick], 64, (5.0, 2.0, 2.0)) == ((30, 64, 64), (5.0, 2.0, 2.0))
+    assert fitting([thick], None, (2.0,), measured=True) == ((75, 128, 128), (2.0, 2.0, 2.0))
+    assert fitting([thick], 64, (5.0, 2.0, 2.0), measured=True) == ((30, 64, 64), (5.0, 2.0, 2.0))
     thin = type(thick)(1, (5, 40, 40), (5.0, 1.0, 1.0), (0, 1, 2), (False,) * 3)
-    assert fitting([thin], None, ()) == ((8, 40, 40), (5.0, 1.0, 1.0))
+    assert fitting([thin], None, (), measured=True) == ((8, 40, 40), (5.0, 1.0, 1.0))
 
 
 def test_one_huge_scan_does_not_decide_the_size_and_is_cut_to_its_middle():
     small, huge = plain(1, (20, 20, 20)), plain(1, (200, 20, 20))
-    assert fitting([small] * 60 + [huge], None, ())[0] == (20, 20, 20)
+    assert fitting([small] * 60 + [huge], None, (), measured=True)[0] == (20, 20, 20)
     voxels = np.zeros((20, 20, 100), np.float32)
     voxels[:, :, 40:60] = 1.0
     content = [nifti(np.ones((20, 20, 20), np.float32))] * 30
@@ -531,3 +531,18 @@ def test_nothing_but_the_header_is_needed_to_plan(tmp_path: Path):
     plan = survey(FileColumn([FileReference("large.nii", path=path)]))
     assert plan["extent"] == [36, 48, 48]
     assert struct.unpack("<h", header[42:44]) == (400,)
+
+
+def test_flat_arrays_fill_their_grid_from_edge_to_edge():
+    """So that an answer for each voxel is made of what the voxel's own place shows."""
+    flat = np.broadcast_to(np.arange(1, 5, dtype=np.float32)[None, :, None, None], (3, 4, 16, 16)).copy()
+    kind = kinds["volume"]
+    plan = kind.survey(flat, kind.settings())
+    values = kind.read(flat, plan).values[0, 0]
+    assert values.shape == (8, 16, 16)
+    depths = values.mean(axis=(1, 2), dtype=np.float64)
+    assert (
+        (np.diff(depths) >= 0).all()
+        and depths[0] == pytest.approx(1, abs=0.2)
+        and depths[-1] == pytest.approx(4, abs=0.2)
+    )

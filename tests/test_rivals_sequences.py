@@ -16,6 +16,7 @@ from instar.evaluation.rivals._terms import Components, Terms
 from instar.evaluation.rivals.base import SEQUENCE_COLUMNS, coarse
 from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.evaluation.rivals.run import RivalExam, RivalTask, run_rivals
+from instar.evaluation.rivals.writing import Dictionary
 from instar.fields import kinds
 from instar.reporting import _flat
 from instar.shapes import Amounts, Choice, Grid, Tokens
@@ -296,7 +297,7 @@ def test_rivals_get_texts_and_series_as_they_are_prepared_and_no_more_than_fits(
     store = Store.build(MemorySource(columns), StorePlan(plans))
     rows = np.arange(200)
     examples = Examples(store, *Columns(store, ("size", "text", "course"), ("side",), settings).fit(rows))
-    given, kept = _flat(examples, rows, 0, tmp_path, "all")
+    given, kept = _flat(examples, rows, 0, 0, tmp_path, "all")
     prepared = examples.take(rows).inputs
     assert np.array_equal(kept, rows) and given.numbers[:, 0].tolist() == prepared["numbers"][:, 0].tolist()
     for name, parts in {"tokens/text": given.each_sequence(), "grid/course": given.each_grid()}.items():
@@ -307,6 +308,16 @@ def test_rivals_get_texts_and_series_as_they_are_prepared_and_no_more_than_fits(
     results = play(Choice((100, 100)), given, truth, names=["linear", "majority"])
     assert results["linear"].metrics["accuracy"].value > results["majority"].metrics["accuracy"].value + 0.1
     monkeypatch.setattr(run, "MOST_BYTES", 10_000)
-    fewer, kept = _flat(examples, rows, 0, tmp_path, "some")
+    fewer, kept = _flat(examples, rows, 0, 0, tmp_path, "some")
     assert 5_000 < fewer.numbers.nbytes + fewer.codes.nbytes + fewer.tokens.nbytes <= 10_000
     assert np.array_equal(fewer.tokens, given.tokens[kept]) and np.array_equal(fewer.numbers, given.numbers[kept])
+
+
+def test_a_dictionary_reads_the_longest_text_wherever_it_stands():
+    """What comes before it and after it are other sequences, with words of their own."""
+    generator = np.random.default_rng(0)
+    codes = generator.integers(2, 8, (200, 6)).astype(np.float32)
+    names = np.array(["", "", "two", "three", "four", "five", "six", "seven"])
+    texts = np.array([" ".join(names[row.astype(int)]) for row in codes[:, 2:5]])
+    found = Dictionary(3, after=1).fit(codes, texts)
+    assert (found.predict(codes) == texts).all()

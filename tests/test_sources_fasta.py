@@ -251,3 +251,11 @@ def test_an_empty_file_in_a_folder_is_named(tmp_path):
     (tmp_path / "cat/b.fa").touch()
     with pytest.raises(SourceError, match=r"b\.fa: The file is empty"):
         locate(tmp_path)
+
+
+def test_a_file_for_each_part_says_the_part_and_no_class(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / f"{part}_sequences.fa").write_text(">1 label=a\nACGT\n>2 label=b\nCCGT\n")
+    schema = locate(tmp_path).schema()
+    assert schema.target is None and schema.given_split == "split" and "class" not in schema.columns

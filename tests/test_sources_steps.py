@@ -334,3 +334,10 @@ def test_numbered_columns_are_said_to_look_like_a_series_and_become_one_when_ask
     assert not any("--steps" in finding for finding in model.report.findings)
     loaded = instar.load(tmp_path / "series")
     assert loaded.predict(table.drop("label"))["prediction"].to_list() == model.predict(table)["prediction"].to_list()
+
+
+def test_nan_in_a_column_that_is_the_same_elsewhere_is_missing():
+    table = steps(6).with_columns(age=pl.col("age").cast(pl.Float64))
+    holed = table.with_columns(age=pl.when(pl.col("minute") == 0).then(float("nan")).otherwise(pl.col("age")))
+    whole, found = (columns_of(long_source(each), ["age"])["age"] for each in (table, holed))
+    assert found == whole

@@ -11,12 +11,13 @@ from instar.answers import type_of
 from instar.batches import Examples
 from instar.fields import Field
 from instar.seeds import seed_for
-from instar.shapes import Grid, Mapped, Tokens
+from instar.shapes import Grid, Mapped, Symbols, Tokens
 
 if TYPE_CHECKING:
     import torch
 
     from instar.networks.assemble import Network
+    from instar.store import Store
 
 # Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
 # that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
@@ -61,13 +62,27 @@ def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[
     return answers(network, examples.targets, (batch.inputs for batch in batches))
 
 
-def examinable(targets: Sequence[Field], rows: np.ndarray, seed: int) -> np.ndarray:
-    """As many of the rows (int64) as there is room for with a picture or a mask each; all of them where there is."""
-    each = sum(4 * target.answer.size for target in targets if isinstance(target.answer, Mapped))
-    most = max(1, ANSWER_BYTES // each) if each else len(rows)
+def numbers_of_an_answer(target: Field, store: Store) -> int:
+    """How many numbers of four bytes an answer takes that has more than a few; texts take what the longest one does."""
+    if isinstance(target.answer, Mapped):
+        return target.answer.size
+    lengths = store.column(target.name).lengths if isinstance(target.answer, Symbols) else None
+    return 0 if lengths is None else int(lengths.max(initial=0))
+
+
+def examinable(
+    targets: Sequence[Field], store: Store, rows: np.ndarray, seed: int, parts: int = 1
+) -> tuple[np.ndarray, list[str]]:
+    """As many of the rows (int64) as there is room for with their answers, and a sentence where those are not all.
+
+    ``parts``: how many such sets of rows are held at once.
+    """
+    each = 4 * sum(numbers_of_an_answer(target, store) for target in targets)
+    most = max(1, ANSWER_BYTES // each // parts) if each else len(rows)
     if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed_for(seed, "examined rows")).choice(rows, most, replace=False))
+        return rows, []
+    some = np.sort(np.random.default_rng(seed_for(seed, "examined rows")).choice(rows, most, replace=False))
+    return some, [f"Of {len(rows):,} rows that could be examined {most:,}, drawn at random, were."]
 
 
 def truths_for(examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:

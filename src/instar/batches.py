@@ -195,14 +195,14 @@ class Examples:
 
     def _moved(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         targets = dict(batch.targets)
-        for target, leader in self._led.items():
+        for target, leader in self.led.items():
             motion = leader.motion(len(batch), torch.Generator().manual_seed(seed))
             if motion is not None:
                 targets[target.name] = target.moved({"target": targets[target.name]}, motion)["target"]
         return targets
 
     @cached_property
-    def _led(self) -> dict[Field, Field]:
+    def led(self) -> dict[Field, Field]:
         """The targets that are moved as an input is, each with that input."""
         shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
         led = {}

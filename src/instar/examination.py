@@ -57,7 +57,7 @@ def train_and_examine(material: Material, division: Division, run: Run, limits: 
     if division.exam is Exam.FOLDS:
         return _by_folds(material, division, run, limits, fitted)
     training, validation, test = (division.part(part) for part in (TRAINING, VALIDATION, TEST))
-    test, drawn = _examinable(material, fitted[1], test)
+    test, drawn = examinable(fitted[1], material.columns.store, test, material.seed)
     # A tenth of few rows is too little to decide by and too much to lose: it only says for how long to learn, if that.
     few = material.settings_for(len(training)).relearn_below
     if len(validation) and len(training) + len(validation) < few:
@@ -96,7 +96,7 @@ def _by_folds(material: Material, division: Division, run: Run, limits: Limits, 
     notes: list[str] = []
     spent, stages = 0.0, division.settings.folds + 0.5  # the last is one training, and the others are two
     for number, (training, validation, examined) in enumerate(division.folds(), start=1):
-        examined, drawn = _examinable(material, targets, examined)
+        examined, drawn = examinable(targets, material.columns.store, examined, material.seed, division.settings.folds)
         kept = run.kept(f"fold-{number}")
         if kept is None:
             within = Limits(limits.share(spent, stages), limits.should_stop)
@@ -187,14 +187,6 @@ def _length(trial: Trial, rows: int) -> int:
     if ended and outcome.last_loss is not None and outcome.last_loss <= 1 + 2 * rows**-0.5:
         return outcome.epochs
     return max(1, outcome.best_epoch)
-
-
-def _examinable(material: Material, targets: Sequence[Field], rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The rows of which answers are held, and a sentence where those are not all."""
-    some = examinable(targets, rows, material.seed)
-    if len(some) == len(rows):
-        return rows, []
-    return some, [f"Of {len(rows):,} rows that were set apart {len(some):,}, drawn at random, were examined."]
 
 
 @dataclass(frozen=True)

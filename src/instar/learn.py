@@ -197,6 +197,8 @@ def prepare(
         )
     fitted = columns.fit(training)
     check_loadable([*fitted[0], *fitted[1]], recognition.plans)
+    for leader in Examples(store, *fitted).led.values():
+        leader.check_leading()
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
     network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training))
     logger.info("Network: %s", network.why)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.answering import answers, answers_for, rows_at_a_time, truths_for
+from instar.answering import answers, answers_for, examinable, rows_at_a_time, truths_for
 from instar.answers import type_of
 from instar.batches import Examples, prepare_inputs
 from instar.conformal import COVERAGE
@@ -165,6 +165,7 @@ class Model:
                 where=opened.place,
                 remedy="Give examples with the right answers, or use predict",
             )
+        rows, drawn = examinable(self.targets, store, rows, 0)
         truth, given = truths_for(examples, rows), answers_for(self.network, examples, rows)
         network = self.network.plan.principal
         return Report(
@@ -178,7 +179,7 @@ class Model:
             about=f"{network.idea} ({network.paper})",
             parameters=sum(each.numel() for each in self.network.parameters()),
             versions={"instar": VERSION},
-            notes=notes,
+            notes=[*notes, *drawn],
             folder=None if self.folder is None else str(self.folder),
         )
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
+from instar.answering import numbers_of_an_answer
 from instar.batches import Examples
 from instar.configuration import Configuration
 from instar.conformal import COVERAGE, held, shortfall
@@ -60,17 +61,24 @@ def compete(
         return {}
     columns = material.columns
     if division.exam is Exam.FOLDS:
-        pairs = [(np.union1d(training, validation), rows) for training, validation, rows in division.folds()]
+        pairs = [
+            (np.union1d(training, validation), np.intersect1d(rows, examined.rows))
+            for training, validation, rows in division.folds()
+        ]
         views = [Examples(columns.store, *columns.fit(learned, labelled=division.rows)) for learned, _ in pairs]
     else:
-        pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), division.part(TEST))]
+        pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), examined.rows)]
         views = [examined.trial.examples]
+    answered = sum(numbers_of_an_answer(each, columns.store) for each in examined.trial.targets)
     run.results.mkdir(exist_ok=True)
     for left in run.results.glob(".inputs-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     with writing(run.results), TemporaryDirectory(prefix=".inputs-", dir=run.results) as folder:
         flattened = [
-            tuple(_flat(view, rows, material.seed, Path(folder), f"{number}-{part}") for part, rows in enumerate(pair))
+            tuple(
+                _flat(view, rows, answered, material.seed, Path(folder), f"{number}-{part}")
+                for part, rows in enumerate(pair)
+            )
             for number, (view, pair) in enumerate(zip(views, pairs, strict=True))
         ]
         return _compete(material, examined, flattened, settings, run, should_stop)
@@ -114,13 +122,18 @@ def _compete(
     return results
 
 
-def _flat(view: Examples, rows: np.ndarray, seed: int, folder: Path, name: str) -> tuple[Inputs, np.ndarray]:
-    """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are."""
+def _flat(
+    view: Examples, rows: np.ndarray, answered: int, seed: int, folder: Path, name: str
+) -> tuple[Inputs, np.ndarray]:
+    """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are.
+
+    ``answered``: how many numbers an answer takes beside them.
+    """
     shapes = [each.shape for each in view.inputs]
-    answered = sum(each.answer.size for each in view.targets if isinstance(each.answer, Mapped))
+    mapped = any(isinstance(each.answer, Mapped) for each in view.targets)
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
     # Of what is answered cell by cell every cell must be seen.
-    grids = [shape if answered else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
+    grids = [shape if mapped else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
     sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
     cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
     most = affordable_rows(vector.width + len(vector.cardinalities) + cells + answered)

@@ -19,6 +19,8 @@ from instar.shapes import Image, Picture, Text, View
 from instar.sources import FileColumn
 
 LARGEST_EXTENT = 4096
+# Pixels that a file's header may announce where nothing but the header is read.
+LARGEST_FILE = 1 << 40
 WHITE = 255.0
 
 
@@ -121,7 +123,7 @@ def file_extents(column: FileColumn) -> list[tuple[int, ...] | None]:
     """(height, width) of each picture once it stands upright, from its header; None where it cannot be read."""
 
     def look(_: int, file: Any) -> tuple[int, int]:
-        width, height = upright_size(header(file.read(), LARGEST_EXTENT**2))
+        width, height = upright_size(header(file.read(), LARGEST_FILE))
         return height, width
 
     return [each if isinstance(each, tuple) else None for each in on_each(column.files, look, PictureError, "picture")]

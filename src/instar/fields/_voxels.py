@@ -24,13 +24,14 @@ Triple = tuple[int, int, int]
 
 
 def fitting(
-    layouts: list[Layout], side: int | None, spacing: tuple[float, ...]
+    layouts: list[Layout], side: int | None, spacing: tuple[float, ...], *, measured: bool
 ) -> tuple[Triple, tuple[float, float, float]]:
     """The extent and the spacing in millimeters, along (depth, height, width), that suit scans with these layouts.
 
     It holds nearly all scans as they are large in space. The spacing is the scans' own median along each axis, and so
     much coarser where the longest side would have more than ``side`` voxels, that coarse axes keep theirs; or the
-    ``spacing`` that is named.
+    ``spacing`` that is named. What is not ``measured`` in space is stretched to the extent, edge to edge, as pictures
+    are.
     """
     own = np.array([each.spacing for each in layouts])
     sizes = own * np.array([each.extent for each in layouts])
@@ -47,6 +48,8 @@ def fitting(
         extent = np.minimum(extent, side)
     if extent.max() >= LEAST_SIDE:
         extent = np.maximum(extent, LEAST_SIDE)
+    if not measured and not spacing:
+        target = wanted / extent
     depth, height, width = (int(each) for each in extent)
     first, second, third = (float(each) for each in target)
     return (depth, height, width), (first, second, third)

@@ -118,6 +118,9 @@ class Field(ABC):
         """A target moved as the input that it is made of. Only of pictures and masks."""
         return prepared
 
+    def check_leading(self) -> None:  # noqa: B027
+        """Raises UsageError where an answer for each cell cannot be made of this input, in its fitted form."""
+
     def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
         """Values, in the column's own terms, of a head's answers. Only of a target.
 

@@ -261,7 +261,8 @@ class MaskKind(Kind):
         forms = {form for _, form, _, _ in probes}
         if not forms:
             raise ColumnError("None of the masks can be read", remedy="Check that they are PNG files and not damaged")
-        form = forms.pop() if len(forms) == 1 else BYTES if forms <= {BYTES, PALETTE} else COLORS
+        joint = BYTES if forms <= {BYTES, PALETTE} else NUMBERS if forms <= {BYTES, NUMBERS} else COLORS
+        form = forms.pop() if len(forms) == 1 else joint
         extent = list(fitting_extent([size for size, *_ in probes], settings.image_size))
         return {"extent": extent, "form": form, **common, "palette": palette_of(probes)}
 
@@ -279,6 +280,7 @@ class MaskKind(Kind):
                     f"Masks have {column.ndim - 1} axes where {len(extent)} are expected",
                     remedy="Give masks like those that were learned from",
                 )
+            _refuse_wide(column)
             for row, mask in enumerate(column):
                 values[row] = nearest(mask, extent)
             return Arrays(values, np.ones(len(column), bool), digest(column))
@@ -343,6 +345,15 @@ def _refuse(column: Column) -> None:
         raise ColumnError(
             "Only files, or arrays of whole numbers of 1 to 3 axes a row, can be read as masks",
             remedy="Give a file for each row, such as a PNG whose gray values are classes",
+        )
+
+
+def _refuse_wide(column: np.ndarray) -> None:
+    limits = np.iinfo(np.int32)
+    if column.size and not limits.min <= int(column.min()) <= int(column.max()) <= limits.max:
+        raise ColumnError(
+            "The masks have whole numbers beyond what 32 bits hold",
+            remedy="Number the classes from 0 on",
         )
 
 

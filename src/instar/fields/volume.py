@@ -193,12 +193,14 @@ class VolumeField(Field):
         whole, present = prepared.get("whole", prepared["grid"]), prepared["present"]
         return {**prepared, "grid": self.looking(whole, self.sight.seen, present, generator)}
 
-    def motion(self, rows: int, generator: Any) -> Any | None:
+    def check_leading(self) -> None:
         if self.sight.seen != self.sight.extent:
             raise UsageError(
                 "Only a part of each volume is seen, and its answer is for the whole",
                 remedy="Leave volume_patch out, or cut volumes and masks into parts yourself",
             )
+
+    def motion(self, rows: int, generator: Any) -> Any | None:
         return None if self.looking == Looking() else self.looking.motion(rows, self.sight.extent, generator)
 
     def show(self, arrays: Arrays, row: int) -> View:
@@ -276,7 +278,9 @@ class Volume(Kind):
                 f"Volumes have {channels:,} numbers in a voxel (a scan over time?), and {MOST_CHANNELS} are the most",
                 remedy="Give the mean over time, or a few of its volumes",
             )
-        extent, spacing = fitting(found, settings.volume_size, settings.volume_spacing)
+        extent, spacing = fitting(
+            found, settings.volume_size, settings.volume_spacing, measured=isinstance(sample, FileColumn)
+        )
         if max(extent) > LARGEST_SIDE or channels * math.prod(extent) > LARGEST_GRID:
             raise ColumnError(
                 f"Volumes of {' x '.join(map(str, extent))} voxels are too large",

@@ -127,7 +127,9 @@ class Decoder(Head):
             likely = logits.log_softmax(1)
             # A sequence that has ended goes on with its end, at no cost.
             likely = torch.where(
-                going[:, None], likely, torch.where(torch.arange(self.vocabulary) == 0, 0.0, -torch.inf)
+                going[:, None],
+                likely,
+                torch.where(torch.arange(self.vocabulary, device=likely.device) == 0, 0.0, -torch.inf),
             )
             grown = (lengths + going).view(rows, beams, 1).clamp(min=1) ** _LENGTH_POWER
             total = scores[:, :, None] + likely.view(rows, beams, -1)

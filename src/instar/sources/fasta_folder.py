@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ class FastaFolder(JoinedSource):
                 files[-1].checked()
             said = pl.DataFrame({name: column for name, column in chunk.columns.items() if name != FILE})
             words += said.to_dicts() if said.width else [{} for _ in paths.files]
-        if not any(CLASS in each for each in words) and len(files) > 1:
+        # Where each part is one file, its name says the part and no class.
+        several = max(Counter(each.get(SPLIT) for each in words).values()) > 1
+        if several and not any(CLASS in each for each in words):
             words = [{CLASS: plain_name(Path(file.path.name)), **each} for file, each in zip(files, words, strict=True)]
         keys = [key for key in files[0].keys if all(key in file.keys for file in files[1:])]
         for file in files:

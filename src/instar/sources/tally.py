@@ -146,7 +146,9 @@ def rows_of(chunk: Chunk) -> pl.Series:
 
 
 def known(cells: pl.Series) -> pl.Series:
-    """Cells of text without the space around them, null where they stand for a missing value; others as they are."""
+    """Cells of text without the space around them, null where they stand for a missing value, as NaN does."""
+    if cells.dtype.is_float():
+        return cells.fill_nan(None)
     if cells.dtype != pl.String:
         return cells
     texts = cells.str.strip_chars()

@@ -36,7 +36,7 @@ _THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_
 class RivalExam:
     """Rows to learn from and rows to be examined on, as the network had them.
 
-    training_truth, examined_truth: as `instar.metrics.measure` takes them.
+    training_truth, examined_truth: as `instar.answers.measure` takes them.
     """
 
     training: Inputs
@@ -57,7 +57,7 @@ class RivalTask:
 class RivalResult:
     """How a rival did.
 
-    metrics: as `instar.metrics.measure` gives them; empty where there is none, and then ``note`` says why. Beside
+    metrics: as `instar.answers.measure` gives them; empty where there is none, and then ``note`` says why. Beside
         metrics it says what took the place of learning from rows.
     rows: from how many rows it learned (in a fold, where there are several); examined: on how many it was examined.
     seconds: of learning and answering.

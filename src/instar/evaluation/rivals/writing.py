@@ -60,14 +60,16 @@ def nearest_text(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     suits=lambda inputs: bool(inputs.sequences),
 )
 def dictionary(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
-    return [Dictionary(max(shape.length for shape in inputs.sequences))]
+    lengths = [shape.length for shape in inputs.sequences]
+    longest = lengths.index(max(lengths))
+    return [Dictionary(lengths[longest], sum(lengths[longest + 1 :]))]
 
 
 class Dictionary:
-    """``fit`` takes codes of words (n, columns), the last ``length`` of which are the text's, and texts (n,)."""
+    """``fit`` takes codes of words (n, columns), of which ``length`` are the text's and ``after`` follow, and texts."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, length: int, after: int = 0) -> None:
+        self.length, self.after = length, after
 
     def fit(self, codes: np.ndarray, texts: np.ndarray) -> Dictionary:
         words = Counter(word for text in texts.tolist() for word in text.split())
@@ -105,4 +107,4 @@ class Dictionary:
         return np.array(answers, dtype=np.str_)
 
     def _symbols(self, codes: np.ndarray) -> np.ndarray:
-        return np.asarray(codes[:, codes.shape[1] - self.length :]).astype(np.int64)
+        return np.asarray(codes[:, codes.shape[1] - self.after - self.length :][:, : self.length]).astype(np.int64)
