@@ -114,17 +114,27 @@ class InterruptionError(InstarError):
         self.exit_code = exit_code
 
 
+# Names that a message lists at most.
+LISTED = 40
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A remedy for a wrong name: the closest known names, or all of them where none is close."""
+    """A remedy for a wrong name: the closest known names, or the first of them where none is close."""
     names = sorted(known)
-    return _closest(name, names) or "Known: " + (", ".join(names) if names else "none")
+    return _closest(name, names) or f"Known: {_listed(names)}."
 
 
 def no_column(name: str, columns: Iterable[str], place: str) -> ColumnError:
     """What to raise where a source, which is at ``place``, has ``columns`` and not this one."""
     columns = list(columns)
-    remedy = " ".join(filter(None, (_closest(name, columns), f"The columns are: {', '.join(columns)}")))
+    remedy = " ".join(filter(None, (_closest(name, columns), f"The columns are: {_listed(columns)}")))
     return ColumnError(f"There is no column called {name!r}", where=place, remedy=remedy)
+
+
+def _listed(names: list[str]) -> str:
+    """As many of the names as anyone reads."""
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more if names else "none"
 
 
 def _closest(name: str, names: list[str]) -> str:
