@@ -200,8 +200,9 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray], content: Mapping[str, A
     # A file of tensors holds no texts: those of fixed width are kept as their code points.
     texts = {name: array for name, array in arrays.items() if array.dtype.kind == "U"}
     points = {name: array.view(np.uint32).reshape(len(array), -1) for name, array in texts.items()}
-    header = {"content": json.dumps(dict(content), allow_nan=False), "texts": json.dumps(list(texts))}
-    write_tensors(path, {**arrays, **points}, header)
+    # One entry alone: the order of several is another one each time.
+    header = json.dumps({"content": dict(content), "texts": list(texts)}, allow_nan=False)
+    write_tensors(path, {**arrays, **points}, {"header": header})
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
@@ -210,7 +211,8 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         return None
     try:
         with safe_open(path, framework="numpy") as stream:
-            content, texts = (json.loads(stream.metadata()[each]) for each in ("content", "texts"))
+            header = json.loads(stream.metadata()["header"])
+            content, texts = header["content"], header["texts"]
             arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
             return {**arrays, **{name: arrays[name].view(f"U{arrays[name].shape[1]}")[:, 0] for name in texts}}, content
     except (SafetensorError, OSError, ValueError, LookupError, TypeError, RecursionError) as failure:
