@@ -9,7 +9,7 @@ import pytest
 
 from instar.errors import SettingError
 from instar.training.optimizers import OPTIMIZERS
-from instar.training.schedules import LEAST_GAIN, SCHEDULES, lowers_rate, rate_factor, renews_patience
+from instar.training.schedules import LEAST_GAIN, LEAST_LOSS, SCHEDULES, lowers_rate, rate_factor, renews_patience
 from instar.training.settings import TrainingSettings, default_batch, resolve
 
 
@@ -98,6 +98,11 @@ def test_gains_add_up_until_they_are_large_enough_to_renew_patience() -> None:
     assert renewed == [3, 6, 9]
     assert renews_patience(2.0, None)
     assert not renews_patience(0.0, 0.0)
+
+
+def test_halving_nearly_nothing_renews_no_patience() -> None:
+    assert renews_patience(0.5 * LEAST_LOSS, 2 * LEAST_LOSS)
+    assert not renews_patience(0.1 * LEAST_LOSS, LEAST_LOSS)
 
 
 def test_a_plateau_falls_twice_before_patience_ends() -> None:

@@ -18,6 +18,8 @@ PLATEAU_LEAST = 1e-3
 # The share of its loss that a network has to gain before patience begins anew. Less of it is kept all the same, but
 # each thousandth would buy a whole patience, for hours on a large table.
 LEAST_GAIN = 0.01
+# And so much of what a constant answer loses: else a network that has learned all would go on halving nearly nothing.
+LEAST_LOSS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def rate_factor(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
 
 def renews_patience(loss: float, before: float | None) -> bool:
     """Whether ``loss`` is so much lower than ``before``, that after which patience last began, that it begins anew."""
-    return before is None or loss < before * (1.0 - LEAST_GAIN)
+    return before is None or loss < before - max(LEAST_GAIN * before, LEAST_LOSS)
 
 
 def lowers_rate(waits: int, patience: int) -> bool:

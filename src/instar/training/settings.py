@@ -23,7 +23,8 @@ class TrainingSettings(Settings):
     batch: int | None = setting(None, "rows in a step", minimum=1)
     patience: int | None = setting(
         None,
-        "evaluations that do not lower the validation loss by a hundredth, after which training ends (early stopping)",
+        "evaluations that lower the validation loss by less than a hundredth of it, or than a ten-thousandth of what a "
+        "constant answer loses, after which training ends (early stopping)",
         minimum=1,
         common=True,
         source="Morgan & Bourlard 1990; Prechelt 1998",
