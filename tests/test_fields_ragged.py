@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instar.fields import Arrays
-from instar.fields._ragged import gather, padded, starts_of
+from instar.fields._ragged import BLOCK, gather, padded, starts_of
 
 ROWS = st.lists(st.lists(st.integers(-9, 9), max_size=6), max_size=12)
 
@@ -44,3 +44,16 @@ def test_arrays_give_rows_of_any_length() -> None:
     some = arrays.rows(np.array([2, 0]))
     assert some.values.tolist() == [3, 4, 5, 1, 2] and some.lengths.tolist() == [3, 2]
     assert some.digests.tolist() == [2, 0] and some.rows(slice(1, 2)).values.tolist() == [1, 2]
+
+
+def test_rows_longer_and_shorter_than_what_is_moved_at_a_time_keep_their_content() -> None:
+    lengths = np.array([0, 3, BLOCK - 3, 1, 0, 2 * BLOCK, 5, *[BLOCK // 4] * 9, 0], np.int64)
+    values = np.arange(lengths.sum(), dtype=np.int32)
+    rows = np.arange(len(lengths))[::-1]
+    starts = starts_of(lengths)
+    picked, _ = gather(values, starts, rows)
+    assert (picked == np.concatenate([values[starts[row] : starts[row + 1]] for row in rows])).all()
+    filled = padded(values, lengths, 7)
+    for row, (start, length) in enumerate(zip(starts, lengths, strict=False)):
+        kept = min(7, int(length))
+        assert filled[row].tolist() == [*values[start : start + kept], *[0] * (7 - kept)]

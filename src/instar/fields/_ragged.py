@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+# So many values are moved at a time, since the places of each take eight bytes, several times over.
+BLOCK = 2**16
 
 
 def starts_of(lengths: np.ndarray) -> np.ndarray:
@@ -21,8 +26,21 @@ def gather(values: np.ndarray, starts: np.ndarray, rows: np.ndarray | slice) -> 
             return values[starts[first] : starts[stop]], np.diff(starts[first : stop + 1])
         most = len(starts)  # a longer step goes as far
         rows = np.arange(first, stop, min(max(step, -most), most), dtype=np.int64)
-    lengths = starts[rows + 1] - starts[rows]
-    return values[positions(starts[rows], lengths)], lengths
+    firsts = starts[rows]
+    lengths = starts[rows + 1] - firsts
+    ends = starts_of(lengths)
+    gathered = np.empty((int(ends[-1]), *values.shape[1:]), values.dtype)
+    for block in _blocks(ends):
+        gathered[ends[block.start] : ends[block.stop]] = values[positions(firsts[block], lengths[block])]
+    return gathered, lengths
+
+
+def _blocks(starts: np.ndarray) -> Iterator[slice]:
+    """Consecutive rows of about `BLOCK` values together, or one row that is longer."""
+    rows, first = len(starts) - 1, 0
+    while first < rows:
+        after = int(np.searchsorted(starts, starts[first] + BLOCK, side="right")) - 1
+        yield slice(first, first := min(rows, max(first + 1, after)))
 
 
 def positions(firsts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -37,5 +55,7 @@ def padded(values: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
     kept = np.minimum(lengths, width)
     filled = np.zeros((len(lengths), width, *values.shape[1:]), values.dtype)
     flat = filled.reshape(len(lengths) * width, *values.shape[1:])
-    flat[positions(np.arange(len(lengths)) * width, kept)] = values[positions(starts_of(lengths)[:-1], kept)]
+    starts, places = starts_of(lengths), np.arange(len(lengths)) * width
+    for block in _blocks(starts):
+        flat[positions(places[block], kept[block])] = values[positions(starts[block], kept[block])]
     return filled
