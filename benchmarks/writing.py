@@ -30,8 +30,6 @@ ONES = (
 TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 # Names are put together from syllables: so many, and the exam has so many of them for itself.
 SYLLABLES = [consonant + vowel for consonant in "bdfghjklmnprstvwz" for vowel in "aeiou"]
-    ["a", "be", "da", "do", "el", "fa", "ga", "hu", "i", "jo", "ka", "la", "le", "li", "lo", "ma", "mi", "na", "ne", "ni", "no", "o", "ra", "ri", "ro", "sa", "si", "so", "ta", "te", "ti", "to", "u", "vi", "wa", "ya", "zo"]
-)
 ENDINGS = ("", "n", "r", "s", "l", "th", "ck")
 NAMES, NAMES_OF_THE_EXAM = 1_000, 250
 
