@@ -11,10 +11,11 @@ from instar.networks._sequences import trimmed
 from instar.networks.attention import waves
 from instar.shapes import Choice, Grid, Tokens
 from instar.training.machine import choose_threads
+from published import UNPUBLISHED
 
 TWO = {"y": Choice((1, 1))}
-OF_TOKENS = [name for name, each in networks.items() if Tokens in each.shapes]
-OF_SERIES = [name for name, each in networks.items() if each.takes(Grid(2, (24,)))]
+OF_TOKENS = [name for name in UNPUBLISHED if Tokens in networks[name].shapes]
+OF_SERIES = [name for name in UNPUBLISHED if networks[name].takes(Grid(2, (24,)))]
 RECURRENT = ("rnn", "lstm", "gru")
 
 

@@ -14,6 +14,7 @@ from instar.networks.base import networks
 from instar.shapes import Choice, Grid, Shape, Tokens, Vector
 from instar.training.loop import train
 from instar.training.settings import resolve
+from published import PUBLISHED, UNPUBLISHED
 from training_examples import TinyBatches, fingerprint
 
 ROWS = 96
@@ -33,7 +34,8 @@ def build(name: str) -> tuple[Network, TinyBatches]:
         tokens[torch.arange(9) >= torch.randint(1, 10, (ROWS, 1), generator=generator)] = 0
         inputs = {"tokens/x": tokens, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
     else:
-        shape = Grid(3, (16, 16)) if networks[name].takes(Grid(3, (16, 16))) else Grid(3, (24,))
+        cells = max(16, networks[name].smallest)
+        shape = Grid(3, (cells, cells)) if networks[name].takes(Grid(3, (cells, cells))) else Grid(3, (24,))
         grid = torch.randn(ROWS, 3, *shape.extent, generator=generator)
         grid += target.view(-1, *(1,) * (grid.dim() - 1))
         inputs = {"grid/x": grid, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
@@ -44,7 +46,7 @@ def build(name: str) -> tuple[Network, TinyBatches]:
     return network, TinyBatches(inputs, target)
 
 
-@pytest.mark.parametrize("name", networks)
+@pytest.mark.parametrize("name", [*UNPUBLISHED, *(pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED)])
 def test_every_network_learns_and_goes_on_with_the_same_bits(name: str, tmp_path: Path) -> None:
     settings = resolve({"batch": 32, "epochs": 3, "device": "cpu", "threads": 1}, networks[name].recipe, ROWS)
 

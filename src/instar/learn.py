@@ -20,6 +20,7 @@ from instar.errors import ColumnError, DataError, InterruptionError, ModelError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
+from instar.fields import kinds
 from instar.findings import constant_columns, giveaways, look
 from instar.games import learn_to_play
 from instar.model import Model, check_columns, load, read_report
@@ -200,7 +201,8 @@ def prepare(
     for leader in Examples(store, *fitted).led.values():
         leader.check_leading()
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
-    network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training))
+    enlarging = {each.name: name for each in fitted[0] if (name := kinds[each.kind].extent_setting) is not None}
+    network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training), enlarging)
     logger.info("Network: %s", network.why)
     return Material(columns, network, settings.training, asked.seed), fitted, findings
 
@@ -216,8 +218,8 @@ def look_around(
 ) -> list[str]:
     """Say what was found in the data; the sentences for the report."""
     inputs, targets = fitted
-    kinds = Counter(each.kind for each in inputs)
-    described = ", ".join(f"{count} of kind {kind}" for kind, count in kinds.most_common())
+    counted = Counter(each.kind for each in inputs)
+    described = ", ".join(f"{count} of kind {kind}" for kind, count in counted.most_common())
     logger.info("%s: %s rows; inputs: %s", source.place, f"{len(columns.store):,}", described)
     for each in targets:
         logger.info("Target %s (%s): %s", each.name, each.kind, each.describe())

@@ -31,7 +31,7 @@ def fitting_extent(sizes: list[tuple[int, int]], longest: int | None) -> tuple[i
     low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
     ratio = float(np.exp(middle)) if high - low <= np.log(SAME_PROPORTIONS) else 1.0
     side = longest or min(LARGEST_SIDE, _rounded(float(np.median(longer))))
-    shorter = min(side, _rounded(side * min(ratio, 1 / ratio)))
+    shorter = side if ratio == 1 else min(side, _rounded(side * min(ratio, 1 / ratio)))
     return (shorter, side) if ratio >= 1 else (side, shorter)
 
 

@@ -172,6 +172,7 @@ class Kind(ABC):
     """One kind of content. Kinds have no state; the registry holds one instance of each.
 
     ``reads_files``: whether its content always lies in files, so that cells of such a column name them.
+    ``extent_setting``: the setting of its longest extent, for a kind of grids that are read at any size.
     ``modality``: Hugging Face's word for its content, as in ``image-classification``, if there is one.
     """
 
@@ -181,6 +182,7 @@ class Kind(ABC):
     can_be_target: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
     modality: ClassVar[str | None] = None
+    extent_setting: ClassVar[str | None] = None
 
     @abstractmethod
     def sniff(self, sample: Column, *, target: bool = False) -> float:

@@ -144,6 +144,7 @@ class Image(Kind):
     reads_files = True
     can_be_target = True
     modality = "image"
+    extent_setting = "image_size"
 
     def sniff(self, sample: Column, *, target: bool = False) -> float:
         if isinstance(sample, pl.Series):

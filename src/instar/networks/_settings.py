@@ -82,3 +82,13 @@ def number_bins(default: int) -> Any:
 
 def number_width(default: int) -> Any:
     return setting(default, "how many inputs an embedded number becomes", minimum=2, maximum=1024)
+
+
+def auxiliary(default: float) -> Any:
+    return setting(
+        default,
+        "how much the losses of auxiliary classifiers, which sit halfway, count while training; 0 for none of them",
+        minimum=0,
+        maximum=10,
+        source="Szegedy et al. 2014",
+    )

@@ -15,7 +15,17 @@ from instar.errors import UsageError
 from instar.networks.base import Head, Inputs, networks
 from instar.networks.heads import make_head
 from instar.networks.maps import make_map_head
-from instar.networks.parts import Fusion, Maps, Steps, build_parts, joined, members_of
+from instar.networks.parts import (
+    Auxiliary,
+    Fusion,
+    InputPart,
+    Maps,
+    Steps,
+    build_parts,
+    joined,
+    members_of,
+    side_by_side,
+)
 from instar.networks.planning import Plan, bodies, plan
 from instar.shapes import Answer, Mapped, Shape, Symbols
 
@@ -52,6 +62,17 @@ class Network(nn.Module):
         if plan.mapped is not None:
             self.maps = Maps(parts, places.index(plan.mapped), shapes[plan.mapped], self.members)
         self.heads: nn.ModuleList = nn.ModuleList(self._head(answer) for answer in answers.values())
+        read_by = {target: answers[target] for target, head in self._named_heads() if head.needs == "vector"}
+        self.auxiliary = nn.ModuleList(
+            Auxiliary(
+                part.name,
+                part.body.auxiliary_weight,
+                {target: make_head(answer, width, None, plan.head) for target, answer in read_by.items()},
+            )
+            for part in parts
+            for width in part.body.auxiliary_widths
+            if isinstance(part, InputPart) and read_by
+        )
 
     @property
     def features(self) -> int:
@@ -75,7 +96,10 @@ class Network(nn.Module):
         raise UsageError("The network was planned for other answers than these")
 
     def _features(self, inputs: Inputs) -> dict[str, Any]:
-        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, a `Memory`, and ``map``."""
+        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, a `Memory`, and ``map``.
+
+        And ``auxiliary`` while training: what each auxiliary classifier is given, (B, width).
+        """
         needed = {head.needs for head in self.heads}
         offered: dict[str, Any] = {}
         if self.steps is not None and "steps" in needed:
@@ -83,13 +107,18 @@ class Network(nn.Module):
         if self.maps is not None and "map" in needed:
             offered["map"] = self.maps(self.parts, inputs)
         if "vector" in needed:
-            vector = joined(self.parts, inputs, self.members)
+            if self.training and len(self.auxiliary):
+                seen = [part.with_auxiliary(inputs) for part in self.parts]  # type: ignore[operator]
+                vector = side_by_side([features for features, _ in seen], self.members)
+                offered["auxiliary"] = [features for _, early in seen for features in early]
+            else:
+                vector = joined(self.parts, inputs, self.members)
             offered["vector"] = vector if self.fusion is None else self.fusion(vector)
         return offered
 
-    def _outputs(self, inputs: Inputs) -> Iterator[tuple[str, Head, Any]]:
+    def _outputs(self, inputs: Inputs, features: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Head, Any]]:
         """Each target with its head, and the head's raw outputs."""
-        features = self._features(inputs)
+        features = self._features(inputs) if features is None else features
         for target, head in self._named_heads():
             yield target, head, head(features[head.needs])
 
@@ -103,11 +132,18 @@ class Network(nn.Module):
     def loss(self, inputs: Inputs, targets: Mapping[str, Tensor], weight: Tensor | None = None) -> Tensor:
         """The mean of the targets' losses, a scalar; about 1 for the best constant answer.
 
-        ``weight`` (B,) counts each row so many times. In eval mode it is the loss of `answer`, without label smoothing:
+        ``weight`` (B,) counts each row so many times. While training, the losses of auxiliary classifiers are added. In
+        eval mode it is the loss of `answer`, without label smoothing:
         what early stopping watches.
         """
-        losses = [head.loss(outputs, targets[target], weight) for target, head, outputs in self._outputs(inputs)]
-        return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+        features = self._features(inputs)
+        losses = [
+            head.loss(outputs, targets[target], weight) for target, head, outputs in self._outputs(inputs, features)
+        ]
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+        for classifier, early in zip(self.auxiliary, features.get("auxiliary", ()), strict=False):
+            loss = loss + classifier.loss(early, inputs, targets, weight)  # type: ignore[operator]
+        return loss
 
     def answer(self, inputs: Inputs) -> dict[str, Tensor]:
         """Each target's answer in eval mode, probabilities or amounts in its field's scale, as `instar.shapes` says."""

@@ -26,16 +26,49 @@ _MOST_PATCHES = 64
 _SLOWEST = 10_000.0
 
 
+def _width(default: int) -> Any:
+    return _settings.width(default, "numbers that stand for a step")
+
+
+def _depth(default: int) -> Any:
+    return _settings.depth(default, "blocks of attention and two dense layers")
+
+
+def _heads(default: int) -> Any:
+    return setting(default, "how many places each step can look at at once", minimum=1, maximum=256)
+
+
 @dataclass(frozen=True)
 class TransformerSettings(Settings):
-    width: int = _settings.width(64, "numbers that stand for a step")
-    depth: int = _settings.depth(2, "blocks of attention and two dense layers")
-    heads: int = setting(4, "how many places each step can look at at once", minimum=1, maximum=256)
+    width: int = _width(64)
+    depth: int = _depth(2)
+    heads: int = _heads(4)
     patch: int | None = setting(
         None, "steps of a series that are taken together; auto leaves 64 patches or fewer", minimum=1, maximum=2**20
     )
     activation: str = _settings.activation("gelu")
     dropout: float = _settings.dropout(0.1)
+
+
+@dataclass(frozen=True)
+class TinySettings(TransformerSettings):
+    width: int = _width(128)
+    depth: int = _depth(2)
+    heads: int = _heads(2)
+
+
+@dataclass(frozen=True)
+class SmallSettings(TransformerSettings):
+    width: int = _width(512)
+    depth: int = _depth(4)
+    heads: int = _heads(8)
+
+
+@dataclass(frozen=True)
+class BaseSettings(TransformerSettings):
+    width: int = _width(512)
+    depth: int = _depth(6)
+    heads: int = _heads(8)
 
 
 class _Block(nn.Module):
@@ -192,15 +225,45 @@ def waves(length: int, width: int, device: torch.device) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)[:, :width]
 
 
+_AUTHORS = "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser & Polosukhin 2017"
+_COMPACT = "Turc, Chang, Lee & Toutanova 2019"
+_RECIPE = {"optimizer": "adamw", "rate": 1e-3, "weight_decay": 0.1, "clip": 1.0, "warmup": 50}
+# Wide ones need smaller steps, and more time to find their feet.
+_GENTLE = {**_RECIPE, "rate": 3e-4, "warmup": 200}
+
+
 @network(
     "transformer",
-    paper="Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser & Polosukhin 2017",
+    paper=_AUTHORS,
     idea="every step looks at all others at once and takes from those that matter to it: an encoder",
     shapes=(Tokens, Grid),
     axes=(1,),
     settings=TransformerSettings,
-    recipe={"optimizer": "adamw", "rate": 1e-3, "weight_decay": 0.1, "clip": 1.0, "warmup": 50},
+    recipe=_RECIPE,
     decoder=TransformerDecoder,
 )
 def transformer(shape: Tokens | Grid, settings: TransformerSettings) -> Body:
     return Transformer(shape, settings)
+
+
+for _name, _of, _sizes, _recipe, _idea in (
+    (
+        "tiny",
+        f"{_COMPACT}; {_AUTHORS}",
+        TinySettings,
+        _RECIPE,
+        "2 blocks of width 128 with 2 heads: the smallest BERT's",
+    ),
+    ("small", f"{_COMPACT}; {_AUTHORS}", SmallSettings, _GENTLE, "4 blocks of width 512 with 8 heads: a small BERT's"),
+    ("base", _AUTHORS, BaseSettings, _GENTLE, "6 blocks of width 512 with 8 heads, the size that first translated"),
+):
+    network(
+        f"transformer-{_name}",
+        paper=_of,
+        idea=f"a transformer of {_idea}",
+        shapes=(Tokens, Grid),
+        axes=(1,),
+        settings=_sizes,
+        recipe=_recipe,
+        decoder=TransformerDecoder,
+    )(transformer)

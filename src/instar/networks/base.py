@@ -8,6 +8,7 @@ A new network is one function beside this file, or in a plug-in:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -39,6 +40,8 @@ class Body(nn.Module):
     offers (B, members, width) instead of (B, width). ``step_width``: None, or how many numbers `read` gives for each
     step of a sequence. ``takes_subwords``: whether it has a use for those of Tokens. ``map_width``: None, or how many
     numbers `map` gives for each cell of a Grid; it then takes (B, condition_width) of what is known beside the grid.
+    ``auxiliary_widths``: how many numbers `with_auxiliary` gives for each auxiliary classifier, of whose losses
+    ``auxiliary_weight`` is added to the answer's while training.
 
     ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
     (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens, and after them, if it takes
@@ -53,6 +56,8 @@ class Body(nn.Module):
     step_width: int | None = None
     map_width: int | None = None
     condition_width: int = 0
+    auxiliary_widths: tuple[int, ...] = ()
+    auxiliary_weight: float = 0.0
 
     def read(self, content: Tensor) -> Memory:
         """The steps themselves, for a head that writes. Only of bodies with a ``step_width``."""
@@ -61,6 +66,13 @@ class Body(nn.Module):
     def map(self, grid: Tensor, condition: Tensor | None) -> Tensor:
         """(B, map_width, *extent) of a grid, for a head that answers cell by cell, where there is a ``map_width``."""
         raise NotImplementedError
+
+    def with_auxiliary(self, *content: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """What `forward` gives, and on the way there what auxiliary classifiers are given, (B, width) each.
+
+        Such a classifier brings a gradient halfway into a deep network (Szegedy et al. 2014); it never answers.
+        """
+        return self(*content), []
 
     def initialize(self, *inputs: Tensor | None) -> None:
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
@@ -90,6 +102,19 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
+class Example:
+    """An input, and of how many classes a network tells one."""
+
+    shape: Shape
+    classes: int
+
+
+# What picture networks are usually compared on: a part of each photo of ImageNet (Russakovsky et al. 2015).
+PHOTOS = Example(Grid(3, (224, 224)), 1000)
+_YEAR = re.compile(r"\b\d{4}\b")
+
+
+@dataclass(frozen=True)
 class NetworkSpecification:
     """A network's entry in the registry.
 
@@ -103,6 +128,10 @@ class NetworkSpecification:
     decoder: None, or a function (its settings, width of a step, answer, writing settings) -> Head, where its steps can
         be written from.
     maps: whether its bodies can answer cell by cell.
+    smallest: how many cells along each axis a Grid must have.
+    example: what it is drawn and counted for where nobody says; None for something that is usual for its shapes.
+    top5_error: None, or the share, in percent, of ImageNet's test photos whose class was not among the five likeliest
+        of what its authors made of it: usually the mean of several such networks over several parts of each photo.
     """
 
     name: str
@@ -118,6 +147,17 @@ class NetworkSpecification:
     head: Callable[[int, Answer], Head] | None = None
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None
     maps: bool = False
+    smallest: int = 1
+    example: Example | None = None
+    top5_error: float | None = None
+
+    @property
+    def year(self) -> int:
+        """Of the first paper that is cited. Raises ValueError where none has a year."""
+        found = _YEAR.search(self.paper)
+        if found is None:
+            raise ValueError(self.paper)
+        return int(found[0])
 
     def takes(self, shape: Shape) -> bool:
         return isinstance(shape, self.shapes) and (not isinstance(shape, Grid) or len(shape.extent) in self.axes)
@@ -126,41 +166,11 @@ class NetworkSpecification:
 networks: Registry[NetworkSpecification] = Registry("network", "instar.networks")
 
 
-def network(
-    name: str,
-    *,
-    paper: str,
-    idea: str,
-    shapes: tuple[type[Shape], ...],
-    settings: type[Settings],
-    axes: tuple[int, ...] = (1, 2, 3),
-    recipe: Mapping[str, Any] | None = None,
-    limitation: str | None = None,
-    additive: bool = False,
-    head: Callable[[int, Answer], Head] | None = None,
-    decoder: Callable[[Any, int, Symbols, Any], Head] | None = None,
-    maps: bool = False,
-) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
-    """Enter a builder into the registry of networks."""
+def network(name: str, **declared: Any) -> Callable[[Callable[[Any, Any], Body]], Callable[[Any, Any], Body]]:
+    """Enter a builder into the registry of networks; ``declared`` is what `NetworkSpecification` says of it."""
 
     def enter(build: Callable[[Any, Any], Body]) -> Callable[[Any, Any], Body]:
-        networks.register(name)(
-            NetworkSpecification(
-                name,
-                build,
-                paper,
-                idea,
-                shapes,
-                settings,
-                axes,
-                recipe or {},
-                limitation,
-                additive,
-                head,
-                decoder,
-                maps,
-            )
-        )
+        networks.register(name)(NetworkSpecification(name, build, **declared))
         return build
 
     return enter

@@ -18,23 +18,12 @@ from instar.networks._layers import (
     map_normalization,
 )
 from instar.networks.activations import ACTIVATIONS
-from instar.networks.base import Body, network
+from instar.networks.base import Body, Example, network
 from instar.networks.initialization import initialize_weights
 from instar.settings import Settings
 from instar.shapes import Grid
 
 SMALLEST_EXTENT = 8
-
-
-def check_extent(shape: Grid, name: str, axes: tuple[int, ...]) -> int:
-    """How many axes the grid has. Raises UsageError where the network cannot take it."""
-    if len(shape.extent) not in axes or min(shape.extent) < SMALLEST_EXTENT:
-        size = " x ".join(map(str, shape.extent))
-        raise UsageError(
-            f"The network {name!r} takes grids of at least {SMALLEST_EXTENT} cells an axis, and these are {size}",
-            remedy="Use the network 'mlp' or 'tabm', which take them flattened, or a larger picture size",
-        )
-    return len(shape.extent)
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class LeNet(Body):
 
     def __init__(self, shape: Grid, settings: LeNetSettings) -> None:
         super().__init__()
-        axes = check_extent(shape, "lenet", (1, 2, 3))
+        axes = len(shape.extent)
         convolution = CONVOLUTIONS[axes]
         layers: list[nn.Module] = []
         channels, extent = shape.channels, shape.extent
@@ -101,6 +90,8 @@ class LeNet(Body):
     paper="LeCun, Bottou, Bengio & Haffner 1998",
     idea="two small convolutions, each followed by pooling, and two dense layers: LeNet-5, which read cheques",
     shapes=(Grid,),
+    smallest=SMALLEST_EXTENT,
+    example=Example(Grid(1, (32, 32)), 10),
     settings=LeNetSettings,
     recipe={"optimizer": "adamw", "rate": 2e-3},
 )
@@ -159,7 +150,7 @@ class ResNet(Body):
 
     def __init__(self, shape: Grid, settings: ResNetSettings) -> None:
         super().__init__()
-        axes = check_extent(shape, "resnet", (1, 2, 3))
+        axes = len(shape.extent)
         convolution, act, name = CONVOLUTIONS[axes], ACTIVATIONS[settings.activation], settings.normalization
         bias = name == "none"
         shrink = _stem_stride(min(shape.extent))
@@ -202,6 +193,7 @@ def _stem_stride(cells: int) -> int:
     paper="He, Zhang, Ren & Sun 2016",
     idea="convolutions that each add to what they were given, with batch normalization; depth follows the extent",
     shapes=(Grid,),
+    smallest=SMALLEST_EXTENT,
     settings=ResNetSettings,
     recipe={
         "optimizer": "adamw",

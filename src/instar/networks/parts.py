@@ -9,8 +9,8 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from instar.errors import SettingError, UsageError
-from instar.networks.base import Body, Inputs, Memory, networks
-from instar.networks.planning import Part, Plan, flattened
+from instar.networks.base import Body, Head, Inputs, Memory, networks
+from instar.networks.planning import Part, Plan, check_extent, flattened
 from instar.shapes import Grid, Shape, Tokens
 
 # Features that a hidden layer makes of those of several bodies.
@@ -29,6 +29,9 @@ class RowPart(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         return self.body(inputs.get("numbers"), inputs.get("codes"))
+
+    def with_auxiliary(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
+        return self(inputs), []
 
 
 class InputPart(nn.Module):
@@ -60,6 +63,11 @@ class InputPart(nn.Module):
         return self._or_absent(
             self.body(*self._tensors(inputs[source] for source in self.sources)), inputs, self.absent
         )
+
+    def with_auxiliary(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
+        """What `forward` gives, and what the body's auxiliary classifiers are given."""
+        features, early = self.body.with_auxiliary(*self._tensors(inputs[source] for source in self.sources))
+        return self._or_absent(features, inputs, self.absent), early
 
     def read(self, inputs: Inputs) -> Memory:
         """The steps of the content, and learned ones for what is absent."""
@@ -99,6 +107,7 @@ def _build(part: Part, shape: Shape, *, reads: bool, maps: bool) -> RowPart | In
         shape = flattened(shape)
         if not specification.takes(shape):
             raise UsageError(f"The network {part.network!r} does not take this input")
+    check_extent(part.input, shape, part.network)
     body = specification.build(shape, part.settings)
     if part.input is None:
         return RowPart(body)
@@ -120,12 +129,38 @@ def members_of(parts: Sequence[RowPart | InputPart]) -> int | None:
 
 def joined(parts: Iterable[nn.Module], inputs: Inputs, members: int | None) -> Tensor:
     """The parts' features side by side: (B, width), or (B, members, width) where one is an ensemble."""
-    features = [part(inputs) for part in parts]
+    return side_by_side([part(inputs) for part in parts], members)
+
+
+def side_by_side(features: list[Tensor], members: int | None) -> Tensor:
+    """Several features as one, as `joined` has them."""
     if len(features) == 1:
         return features[0]
     if members is not None:
         features = [each if each.dim() == 3 else each[:, None].expand(-1, members, -1) for each in features]
     return torch.cat(features, -1)
+
+
+class Auxiliary(nn.Module):
+    """A classifier that sits halfway in a body: a head for each of the ``targets`` that are answered from a vector.
+
+    ``part``: the name of the part's input; a row in which it is absent says nothing. ``share``: of the heads' losses.
+    """
+
+    def __init__(self, part: str, share: float, heads: Mapping[str, Head]) -> None:
+        super().__init__()
+        self.part, self.share, self.targets = part, share, tuple(heads)
+        self.heads = nn.ModuleList(heads.values())
+
+    def loss(self, features: Tensor, inputs: Inputs, targets: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:
+        """Its share of the mean of the heads' losses, a scalar."""
+        present = inputs[f"present/{self.part}"].to(features.dtype)
+        weight = present if weight is None else weight * present
+        losses = [
+            head.loss(head(features), targets[target], weight)  # type: ignore[operator]
+            for target, head in zip(self.targets, self.heads, strict=True)
+        ]
+        return self.share * torch.stack(losses).mean()
 
 
 class Fusion(nn.Module):

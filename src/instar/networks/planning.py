@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,6 @@ DEFAULT_FOR_WORDS = "embedding-bag"
 DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
 DEFAULT_FOR_MAPS = "unet"
-_SMALLEST_PICTURE = 8
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _default(name: str | None, shape: Shape) -> tuple[str, str]:
     if isinstance(shape, Tokens):
         network = DEFAULT_FOR_LETTERS if are_letters(shape) else DEFAULT_FOR_WORDS
         return network, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
-    if isinstance(shape, Grid) and min(shape.extent) >= _SMALLEST_PICTURE:
+    if isinstance(shape, Grid) and min(shape.extent) >= networks[DEFAULT_FOR_GRIDS].smallest:
         if len(shape.extent) == 1:
             channels = "" if shape.channels == 1 else f" of {shape.channels:,} numbers each"
             return DEFAULT_FOR_SERIES, f"{name!r}, a series of {shape.extent[0]:,} steps{channels}"
@@ -151,8 +151,9 @@ def plan(
     name: str | None = None,
     given: Mapping[str, Any] | None = None,
     rows: int | None = None,
+    enlarging: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Decide on bodies, settings and heads.
+    """Decide on bodies, settings and heads. ``enlarging``: settings of the longest extent of inputs, by input.
 
     A network that is named becomes every body that it can be; a network for Vector takes a Grid flattened, and where
     one for Grid is named, the row beside it has the default. A setting reaches every body that declares it.
@@ -171,6 +172,8 @@ def plan(
             "of its cells",
             remedy=f"Use the network {DEFAULT_FOR_MAPS!r}",
         )
+    for input_name, shape in bodies(inputs):
+        check_extent(input_name, shape, chosen[input_name], (enlarging or {}).get(str(input_name)))
     groups = _groups(inputs, chosen, name, written)
     filled = build(groups, given or {})
     parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
@@ -251,6 +254,26 @@ def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str
             remedy=f"Use another network, for example {next(iter(chosen.values()))!r}",
         )
     return chosen, f"{name}, as asked: {specification.idea}."
+
+
+def check_extent(input_name: str | None, shape: Shape, network: str, enlarging: str | None = None) -> None:
+    """Raises UsageError where a grid is too small for its network. ``enlarging``: a setting of its longest extent."""
+    specification = networks[network]
+    if not isinstance(shape, Grid) or not specification.takes(shape) or min(shape.extent) >= specification.smallest:
+        return
+    other = repr(_default(input_name, shape)[0])
+    size = " x ".join(map(str, shape.extent))
+    remedy = f"Use another network, such as {other}, or larger ones"
+    if enlarging is not None:
+        # A multiple of 8 along the shortest axis is one that no rounding takes away.
+        shortest = 8 * math.ceil(specification.smallest / 8)
+        longest = 8 * math.ceil(shortest * max(shape.extent) / min(shape.extent) / 8)
+        remedy = f"Have them read larger with --set {enlarging}={longest}, or use another network, such as {other}"
+    raise UsageError(
+        f"The network {network!r} takes grids of at least {specification.smallest} cells an axis, and those of "
+        f"{input_name!r} have {size}",
+        remedy=remedy,
+    )
 
 
 def _in_words(specification: NetworkSpecification) -> str:

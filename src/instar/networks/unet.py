@@ -13,22 +13,19 @@ from instar.networks import _settings
 from instar.networks._layers import CONVOLUTIONS, MEMORY_FORMATS, dropout_layer, halving_pool, map_normalization
 from instar.networks.activations import ACTIVATIONS
 from instar.networks.base import Body, network
-from instar.networks.convolutional import check_extent
+from instar.networks.convolutional import SMALLEST_EXTENT
 from instar.networks.initialization import initialize_weights
-from instar.settings import Settings
+from instar.settings import Settings, setting
 from instar.shapes import Grid
 
 # Levels until so few cells are left along the shortest axis, and no more levels than the paper's.
 _FEWEST_CELLS, _MOST_LEVELS = 4, 4
-# How many times as many maps as at first there are at most.
-_MOST_GROWTH = 8
 
 
 @dataclass(frozen=True)
 class UNetSettings(Settings):
-    width: int = _settings.width(
-        24, "feature maps at full resolution; each level further down doubles them, up to eightfold"
-    )
+    width: int = _settings.width(24, "feature maps at full resolution; each level further down doubles them")
+    growth: int = setting(8, "how many times as many maps the lowest level has at most", minimum=1, maximum=16)
     depth: int = _settings.depth(1, "pairs of convolutions at each level; the levels follow from the grid's extent")
     activation: str = _settings.activation("relu")
     normalization: str = _settings.normalization("batch")
@@ -63,16 +60,17 @@ class UNet(Body):
     checkerboards: Odena, Dumoulin & Olah 2016), and that there is normalization. Extents that cannot be halved
     evenly are filled up with their edge, which is cut off again. The grid itself is the last of the maps, so
     that an answer that is much like it need not be learned from nothing. What is known beside it scales and shifts the
-    lowest maps (FiLM: Perez, Strub, de Vries, Dumoulin & Courville 2018).
+    lowest maps (FiLM: Perez, Strub, de Vries, Dumoulin & Courville 2018). With ``width`` 64 and ``growth`` 16 it has as
+    many maps as the paper's.
     """
 
     def __init__(self, shape: Grid, settings: UNetSettings) -> None:
         super().__init__()
-        axes = check_extent(shape, "unet", (1, 2, 3))
+        axes = len(shape.extent)
         cells, levels = min(shape.extent), 0
         while cells // 2 >= _FEWEST_CELLS and levels < _MOST_LEVELS:
             cells, levels = cells // 2, levels + 1
-        widths = [settings.width * min(2**level, _MOST_GROWTH) for level in range(levels + 1)]
+        widths = [settings.width * min(2**level, settings.growth) for level in range(levels + 1)]
         self.down = nn.ModuleList(
             Pair(axes, incoming, outgoing, settings)
             for incoming, outgoing in zip([shape.channels, *widths[:-1]], widths, strict=True)
@@ -124,6 +122,7 @@ class UNet(Body):
     paper="Ronneberger, Fischer & Brox 2015",
     idea="convolutions down to few cells and up again, each resolution joined with its like: an answer for every cell",
     shapes=(Grid,),
+    smallest=SMALLEST_EXTENT,
     settings=UNetSettings,
     recipe={
         "optimizer": "adamw",
