@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SHARED = {"__main__", "bad_cases", "common", "picture_data", "table_data"}
+SHARED = {"__main__", "bad_cases", "common", "picture_data"}
 
 
 def names() -> list[str]:

@@ -1,6 +1,5 @@
 """Colors for gray stamps: those of Tux Paint (Debian's tuxpaint-stamps-default), hundreds of drawings and photographs.
 
-Transparent places are made white. Folders of letters, signs and symbols, which have hardly any colors, are left out.
 Bar: a PSNR whose 95 % interval lies above what each cell's mean color reaches. The report shows gray, true and given
 colors side by side.
 """
@@ -8,50 +7,10 @@ colors side by side.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import tarfile
-from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
-
-from benchmarks.common import DATA, heading, instar, read_report, table, workshop
-
-PACKAGE = "tuxpaint-stamps-default"
-COLORFUL = frozenset(
-    {"animals", "clothes", "food", "household", "people", "plants", "seasonal", "space", "sports", "town", "vehicles"}
-)
-SIDE = 64
-
-
-def stamps() -> Path:
-    """A folder of PNG files without transparent places, ``SIDE`` pixels at most; made once."""
-    folder = DATA / "stamps"
-    if folder.exists():
-        return folder
-    DATA.mkdir(exist_ok=True)
-    making = folder.with_suffix(".making")
-    making.mkdir(exist_ok=True)
-    if not list(making.glob("*.deb")):
-        subprocess.run(["apt-get", "download", PACKAGE], cwd=making, check=True, capture_output=True)
-    (package,) = making.glob("*.deb")
-    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=BytesIO(content)) as packed:
-        for member in packed:
-            parts = Path(member.name).parts
-            if not member.name.endswith(".png") or not COLORFUL & set(parts):
-                continue
-            file = packed.extractfile(member)
-            assert file is not None
-            stamp = Image.open(file).convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", stamp.size, "white"), stamp).convert("RGB")
-            picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-            square = Image.new("RGB", (SIDE, SIDE), "white")
-            square.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
-            square.save(making / ("-".join(parts[parts.index("stamps") + 1 :])))
-    package.unlink()
-    making.rename(folder)
-    return folder
+from benchmarks.common import heading, instar, read_report, table, workshop
+from data_sets.stamps import stamps
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parent / "data"
+from data_sets.fetch import DATA
+
 INSTAR = Path(sys.executable).with_name("instar")
 
 

@@ -8,34 +8,12 @@ rows), each within 5 minutes for the whole process.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
 
-from benchmarks.common import DATA, heading, instar, read_report, scores, table, workshop
+from benchmarks.common import heading, instar, read_report, scores, table, workshop
+from data_sets.series import archive
 
-PACKAGE = "aeon==1.6.0"
 BARS = {"JapaneseVowels": 0.97, "ItalyPowerDemand": 0.96, "OSULeaf": 0.93, "BasicMotions": 0.97}
 SECONDS = 300
-
-
-def archive(name: str) -> Path:
-    """NAME_TRAIN.ts, with NAME_TEST.ts beside it; fetched once."""
-    folder = DATA / "series"
-    files = [folder / f"{name}_{part}.ts" for part in ("TRAIN", "TEST")]
-    if not all(file.exists() for file in files):
-        folder.mkdir(parents=True, exist_ok=True)
-        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
-        subprocess.run(fetch, check=True)
-        (wheel,) = folder.glob("aeon-*.whl")
-        with zipfile.ZipFile(wheel) as packed:
-            for each in BARS:
-                for part in ("TRAIN", "TEST"):
-                    content = packed.read(f"aeon/datasets/data/{each}/{each}_{part}.ts")
-                    (folder / f"{each}_{part}.ts").write_bytes(content)
-        wheel.unlink()
-    return files[0]
 
 
 def examine(name: str, seed: int, settings: list[str]) -> tuple[object, ...]:

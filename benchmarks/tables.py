@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import heading, instar, read_report, table, workshop
-from benchmarks.table_data import TABLES, file_of
+from data_sets.tables import TABLES, file_of
 from instar.metrics import better
 
 

@@ -9,76 +9,14 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import subprocess
-import sys
-import tarfile
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from benchmarks.common import DATA, heading, instar, read_report, table, workshop
+from benchmarks.common import heading, instar, read_report, table, workshop
+from data_sets.sentiment import SETS, sentiment
 
-PACKAGE = "vaderSentiment==3.3.2"
-ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
-SETS = {
-    "tweets": "tweets",
-    "film": "movieReviewSnippets",
-    "product": "amazonReviewSnippets",
-    "news": "nytEditorialSnippets",
-}
-SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 DRAWS = 2_000
-# pip asks a source package for its metadata by running its set-up; this answers instead, so that none of it runs.
-ANSWER = """
-from pathlib import Path
-
-class __legacy__:
-    @staticmethod
-    def prepare_metadata_for_build_wheel(folder, settings=None):
-        place = Path(folder, "answer.dist-info")
-        place.mkdir()
-        place.joinpath("METADATA").write_text("Metadata-Version: 2.1\\nName: vaderSentiment\\nVersion: 3.3.2\\n")
-        return place.name
-"""
-
-
-def fetch(folder: Path) -> None:
-    """The four sets as CSV files of ``text``, ``score`` and ``part``; each text once."""
-    with tempfile.TemporaryDirectory() as temporary:
-        answer = Path(temporary, "setuptools")
-        answer.mkdir()
-        (answer / "__init__.py").touch()
-        (answer / "build_meta.py").write_text(ANSWER)
-        options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--dest", temporary]
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", *options, PACKAGE],
-            check=True,
-            env={**os.environ, "PYTHONPATH": temporary},
-        )
-        (packed,) = Path(temporary).glob("vaderSentiment-*.tar.gz")
-        with tarfile.open(packed) as archive:
-            inner = archive.extractfile(ARCHIVE).read()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
-        for name, inside in SETS.items():
-            (member,) = (each for each in archive if each.name.endswith(f"{inside}_GroundTruth.txt"))
-            lines = archive.extractfile(member).read().decode(errors="replace").splitlines()
-            cells = [line.split("\t", 2)[1:] for line in lines if line.count("\t") >= 2]
-            frame = pl.DataFrame(cells, schema={"score": pl.Float64, "text": pl.String}, orient="row", strict=False)
-            frame = frame.unique("text", keep="first", maintain_order=True)
-            parts = np.repeat(list(SHARES), [round(share * len(frame)) + 1 for share in SHARES.values()])[: len(frame)]
-            parts = np.random.default_rng(0).permutation(parts)
-            frame.with_columns(pl.Series("part", parts)).write_csv(folder / f"{name}.csv")
-
-
-def file_of(name: str) -> Path:
-    path = DATA / "texts" / f"{name}.csv"
-    if not path.exists():
-        fetch(path.parent)
-    return path
 
 
 def ridge(frame: pl.DataFrame) -> np.ndarray:
@@ -114,14 +52,14 @@ def interval(value: float, drawn: np.ndarray) -> str:
 
 
 def compare(name: str, seed: int, settings: list[str]) -> tuple[object, ...]:
-    frame = pl.read_csv(file_of(name))
+    frame = pl.read_csv(sentiment(name))
     asked = frame.filter(pl.col("part") == "test")
     given = [word for setting in settings for word in ("--set", setting)]
     with workshop() as folder:
         out, new = folder / "model", folder / "test.csv"
         asked.select("text").write_csv(new)
         done = instar(
-            *("train", file_of(name), "--target", "score", "--split", "part", "--out", out, "--no-rivals"),
+            *("train", sentiment(name), "--target", "score", "--split", "part", "--out", out, "--no-rivals"),
             *("--seed", str(seed), *given),
             cache=folder / "cache",
         ).must_succeed()
@@ -151,7 +89,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="a setting, to try another than the default")
     arguments = parser.parse_args()
     for name in SETS:
-        file_of(name)
+        sentiment(name)
     heading("Texts with a score")
     rows = []
     for name in arguments.only.split(","):

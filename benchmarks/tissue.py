@@ -1,6 +1,6 @@
 """White matter in slices of a brain, cell by cell, on a slab that nothing was learned from.
 
-The brain is the MNI template (see `benchmarks.scans`). A patch of 48 x 48 mm is cut from a slice of its T1 image, with
+The brain is the MNI template (see `data_sets.brain`). A patch of 48 x 48 mm is cut from a slice of its T1 image, with
 noise, a contrast and a brightness of its own, as scanners give; its mask says where white matter is the larger part of
 a voxel. Patches lie within slabs from back to front that have no voxel in common (the template's left and right are
 each other's mirror): one is the exam's, one ends the training. Both are folders side by side.
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import heading, instar, read_report, table, workshop
-from benchmarks.scans import brain
+from data_sets.brain import brain
 
 SIDE, LEAST_BRAIN = 48, 0.5
 # Of the slabs from back to front: which part of the examples each is.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import DATA
+from data_sets.fetch import DATA
 
 
 @dataclass(frozen=True)
