@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +54,16 @@ def answers(
                 collected[each.name].append(_in_own_units(each, given[each.name].cpu().numpy()))
     network.train(training)
     return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def embeddings(network: Network, inputs: Mapping[str, torch.Tensor]) -> np.ndarray:
+    """The few numbers (n, width) float32 that stand for each of the rows, of a network whose head has such."""
+    import torch
+
+    device = next(iter(network.parameters())).device
+    with torch.inference_mode():
+        (embedded,) = network.embed({name: tensor.to(device) for name, tensor in inputs.items()}).values()
+    return np.array(embedded.cpu().numpy())
 
 
 def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[str, np.ndarray]:

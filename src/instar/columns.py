@@ -33,7 +33,7 @@ class Columns:
             are is still learned from ``rows``.
         """
         inputs = tuple(self._fit(name, rows, target=False) for name in self.inputs)
-        return inputs, tuple(self._fit_target(name, rows, labelled) for name in self.targets)
+        return inputs, tuple(self._fit_target(name, rows, labelled).asked_of(inputs) for name in self.targets)
 
     def _fit_target(self, name: str, rows: np.ndarray, labelled: np.ndarray | None) -> Field:
         if labelled is not None:

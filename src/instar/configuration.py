@@ -24,6 +24,15 @@ class LearnSettings(Settings):
     """What is learned, from which columns, and where the model goes."""
 
     target: tuple[str, ...] = setting((), "column with the right answers; may be named several times", common=True)
+    no_target: bool = setting(
+        False, "learn without answers: what rows are like, and how odd each one is beside them", common=True
+    )
+    odd: str | None = setting(
+        None,
+        "COLUMN, or COLUMN=VALUE, that says which rows are odd (the rarer value, or VALUE); nothing is learned from "
+        "it, it only examines what is learned without answers",
+        common=True,
+    )
     out: str | None = setting(None, "folder of the model; named after source and settings otherwise", common=True)
     network: str | None = setting(None, "network by name, see: instar networks", common=True)
     time: Duration | None = setting(
@@ -46,6 +55,11 @@ class LearnSettings(Settings):
     )
     allow_outside: bool = setting(False, "let a table name files outside its own folder", common=True)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether nothing is learned from answers."""
+        return self.no_target or self.odd is not None
+
 
 # Every group but those of kinds and networks, in the order in which flags are listed.
 GENERAL: tuple[type[Settings], ...] = (
@@ -67,6 +81,7 @@ def owners() -> dict[type[Settings], str]:
     from instar.fields import kinds
     from instar.networks import networks
     from instar.networks.heads import HeadSettings
+    from instar.networks.rebuilding import RebuildingSettings
 
     found: dict[type[Settings], list[str]] = {
         group: [group.__name__.removesuffix("Settings").lower()] for group in GENERAL
@@ -74,6 +89,7 @@ def owners() -> dict[type[Settings], str]:
     for name, kind in kinds.items():
         found.setdefault(kind.settings, []).append(f"kind {name}")
     found[HeadSettings] = ["every network"]
+    found[RebuildingSettings] = ["every network that rebuilds"]
     for name, specification in networks.items():
         found.setdefault(specification.settings, []).append(f"network {name}")
     return {group: ", ".join(names) for group, names in found.items()}
@@ -115,6 +131,8 @@ class Configuration:
                 else:
                     remedy = did_you_mean(name, known) + " See them all with: instar settings"
                     raise SettingError(f"There is no setting called {name!r}", remedy=remedy)
+        if isinstance(given.get("odd"), str) and "=" in given["odd"]:
+            given["odd"], _, given["odd_value"] = given["odd"].rpartition("=")
         # A column's name may hold a comma, so a single word is not cut at commas.
         columns = {declared.name for declared in LearnSettings.declared() if isinstance(declared.default, tuple)}
         given = {

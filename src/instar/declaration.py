@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from instar.answers import type_of
 from instar.columns import shapes_of
 from instar.errors import InstarError, ModelError
 from instar.fields import Field, kinds
@@ -25,7 +26,6 @@ from instar.folder import (
     residuals_prefix,
     write_model,
 )
-from instar.shapes import Amounts
 from instar.sources.steps import Layout, layout_from_json
 from instar.store import ColumnPlan
 from instar.version import VERSION
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Content:
     """Everything that a model folder holds.
 
-    plans: how each column is read, by name; residuals: sorted, by target that is an amount; claims: what the model
+    plans: how each column is read, by name; residuals: sorted, by target whose answers keep any; claims: what the model
     may say of itself; layout: how steps in rows or columns of their own become series, if they do.
     """
 
@@ -117,9 +117,9 @@ def read_content(path: Path) -> Content:
         _expect(bool(inputs) and all(each.shape is not None for each in inputs), "inputs")
         _expect(bool(targets) and all(each.answer is not None for each in targets), "targets")
         residuals = {
-            each.name: _residuals(file, each.name, each.answer.width, declaration["residuals"])
+            each.name: _residuals(file, each.name, width, declaration["residuals"])
             for each in targets
-            if isinstance(each.answer, Amounts)
+            if (width := type_of(each.answer).residual_width(each.answer))
         }
         claims = _claims(declaration["claims"])
         layout = layout_from_json(declaration.get("layout"))

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from instar.answering import examinable
+from instar.answering import answers, examinable
+from instar.answers import type_of
 from instar.columns import Fitted
-from instar.conformal import sorted_residuals
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.fields import Field
 from instar.run import Run
-from instar.shapes import Amounts
 from instar.training.schedules import SCHEDULES
 from instar.trial import Material, Trial, conduct
 
@@ -25,7 +24,7 @@ class Examined:
     rows: row numbers of the store, int64; empty where nothing was examined.
     truth, answers: by target, as `Trial.truth` and `Trial.answer` give them.
     notes: sentences about the course of training; seconds: how long it took in all, interruptions left out.
-    residuals: sorted absolute residuals of rows not learned from, by target that is an amount.
+    residuals: what is kept of rows not learned from, sorted, by target whose type of answer keeps any.
     """
 
     trial: Trial
@@ -219,17 +218,17 @@ class _Course:
 
 
 def _residuals(trial: Trial, rows: np.ndarray) -> dict[str, np.ndarray]:
-    if len(rows) and any(isinstance(each.answer, Amounts) for each in trial.targets):
+    if len(rows) and any(type_of(each.answer).residual_width(each.answer) for each in trial.targets):
         return _residuals_of(trial.targets, trial.truth(rows), trial.answer(rows))
-    nothing = {each.name: np.empty((0, 1)) for each in trial.targets}
-    return _residuals_of(trial.targets, nothing, nothing)
+    nothing = answers(trial.network, trial.targets, ())
+    return _residuals_of(trial.targets, trial.truth(rows[:0]), nothing)
 
 
 def _residuals_of(
     targets: Sequence[Field], truth: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     return {
-        each.name: sorted_residuals(truth[each.name], answers[each.name])
+        each.name: type_of(each.answer).residuals(truth[each.name], answers[each.name])
         for each in targets
-        if isinstance(each.answer, Amounts)
+        if type_of(each.answer).residual_width(each.answer)
     }

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("instar")
 
 # Settings of columns and rows, which an environment has none of.
-_OF_ROWS = ("target", "kind", "exclude", "allow_outside")
+_OF_ROWS = ("target", "no_target", "odd", "kind", "exclude", "allow_outside")
 
 Watch = Callable[[Path], AbstractContextManager[Any]]
 

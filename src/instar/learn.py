@@ -35,6 +35,7 @@ from instar.sources.steps import Layout, in_series, layout_of
 from instar.split import Record, SplitSettings
 from instar.store import Store, StorePlan
 from instar.trial import Material
+from instar.unanswered import without_target
 
 logger = logging.getLogger("instar")
 
@@ -102,6 +103,8 @@ def learn(
     run.check_writable()
     if isinstance(located, Environment):
         return learn_to_play(located, settings, run, request, should_stop=should_stop, watch=watch)
+    if asked.unanswered:
+        located = without_target(located, asked.odd, asked.target)
 
     splitting = settings.group(SplitSettings)
     frozen = run.frozen() or borrowed(splitting, located)
@@ -270,11 +273,15 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
         raise ColumnError(
             "It is not said which column holds the right answers",
             where=source.place,
-            remedy=f"Name it with --target; the columns are: {', '.join(schema.columns)}"
-            if len(schema.columns) > 1
-            else "Put the examples into a folder for each class, or their answers into a table beside them",
+            remedy=(
+                f"Name it with --target; the columns are: {', '.join(schema.columns)}"
+                if len(schema.columns) > 1
+                else "Put the examples into a folder for each class, or their answers into a table beside them"
+            )
+            + ". To learn what they are like and find odd ones, give --no-target",
         )
-    return Roles(targets, split.group, split.time_order, split.split or schema.given_split, asked.exclude)
+    given_split = split.split or schema.given_split
+    return Roles(targets, split.group, split.time_order, given_split, asked.exclude, unanswered=asked.unanswered)
 
 
 def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool], fingerprint: str) -> Store:

@@ -172,6 +172,12 @@ METRICS: dict[str, Metric] = {
         "The share of the variance that is explained; 0 is what always answering the mean reaches.",
         maximum=1,
     ),
+    "explained": Metric(
+        "explained share",
+        "How much less wrong than the constant answer it is about the rows themselves: about inputs, rebuilt from "
+        "few numbers, or about how pictures were turned.",
+        maximum=1,
+    ),
     "mae": Metric(
         "mean absolute error", "How far off an answer is on average, in the target's unit.", False, minimum=0
     ),

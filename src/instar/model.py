@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.answering import answers, answers_for, examinable, rows_at_a_time, truths_for
+from instar.answering import answers, answers_for, embeddings, examinable, rows_at_a_time, truths_for
 from instar.answers import type_of
 from instar.batches import Examples, prepare_inputs
 from instar.conformal import COVERAGE
@@ -31,9 +31,12 @@ from instar.sources.matching import match
 from instar.sources.steps import Layout, in_series_again
 from instar.store import KEPT_PROBLEMS, ColumnPlan, Store, StorePlan, describe_problem
 from instar.store import rows_at_a_time as rows_read_at_a_time
+from instar.unanswered import with_column
 from instar.version import VERSION
 
 if TYPE_CHECKING:
+    import torch
+
     from instar.networks.assemble import Network
 
 logger = logging.getLogger("instar")
@@ -49,13 +52,15 @@ class Predictions:
 
     A row that could not be read has NaN everywhere, or what its type of answer has for it. ``problems`` say why, with
     the place, of the first values that could not be read, and ``problem_count`` is how many there were. ``identifiers``
-    tell the rows apart, by the name of their column, where the source says which that is.
+    tell the rows apart, by the name of their column, where the source says which that is. ``embedding`` (n, width)
+    float32 are the numbers that stand for each row, where they were asked for; NaN for one that could not be read.
     """
 
     answers: Mapping[str, np.ndarray]
     problems: Sequence[str] = ()
     problem_count: int = 0
     identifiers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    embedding: np.ndarray | None = None
 
 
 class Model:
@@ -110,7 +115,10 @@ class Model:
         ``prediction``, ``low`` and ``high`` for a number; prefixed by ``TARGET_`` where there are several targets.
         ``low`` and ``high`` hold the truth with probability ``coverage`` (split-conformal, Lei et al. 2018). For a
         picture or a mask ``prediction`` is an array of numbers or of classes' codes at the network's size; or, where
-        ``out`` is given, the path of a file of the size of what it is made of. Where the steps of a series are rows,
+        ``out`` is given, the path of a file of the size of what it is made of. Of a model without a target
+        ``prediction`` is whether the row is odd, ``anomaly`` the share of rows like those learned from that are less
+        odd, ``error`` how badly the network tells it (1: as badly as one that always answers the same), and ``oddest``
+        the input that is most odd. Where the steps of a series are rows,
         there is one row for each series, which begins with the series' name.
 
         Parameters
@@ -130,6 +138,16 @@ class Model:
             more = predictions.problem_count - SAID_PROBLEMS
             logger.warning("... and %s more values that could not be read", f"{more:,}")
         return frame_like(source, self.columns(predictions, coverage=coverage))
+
+    def embed(self, source: Any, *, allow_outside: bool = False) -> Any:
+        """A frame with a row per example: the numbers ``embedding_0``, ... that stand for it, all null where it could
+        not be read. Rows that are alike have numbers that are near each other.
+
+        Raises UsageError where the model was not trained without a target, which alone makes such numbers, and what
+        `predict` raises.
+        """
+        predictions = self.answer(self.open(source, allow_outside=allow_outside), embedding=True)
+        return frame_like(source, _embedding_columns(predictions))
 
     def predict_proba(self, source: Any, *, allow_outside: bool = False) -> Any:
         """Probabilities (n, classes), or of each label by itself, in the order of `classes`.
@@ -152,6 +170,9 @@ class Model:
         Raises ColumnError where a target's column is missing, ContentError where no row has an answer.
         """
         opened = self.open(source, allow_outside=allow_outside, target=target)
+        for each in self.targets:
+            if kinds[each.kind].unanswered:
+                opened = with_column(opened, each.name)
         fields = {each.name: each for each in (*self.inputs, *self.targets)}
         check_columns(opened, fields, "Evaluation needs")
         plan = StorePlan({name: self.plans[name] for name in fields})
@@ -190,20 +211,22 @@ class Model:
         needed = [each.name for each in self.inputs]
         return match(in_series_again(opened, self.layout, needed), needed)
 
-    def answer(self, source: Source, *, out: str | Path | None = None) -> Predictions:
-        """The network's answers for every record of ``source``, in its order.
+    def answer(self, source: Source, *, out: str | Path | None = None, embedding: bool = False) -> Predictions:
+        """The network's answers for every record of ``source``, in its order, and the ``embedding`` if it is asked for.
 
         Where ``out`` is given, pictures and masks are written into that new folder as they come, and their answers are
         the paths of these files, None where a row could not be read.
         """
         names = [each.name for each in self.inputs]
         check_columns(source, names, "The model needs")
+        self._check_embeds(embedding)
         painter = None
         if out is not None:
             if not paints(self.targets):
                 raise UsageError("The answers are no pictures, and no files are written of them", remedy="Leave it out")
             painter = Painter(Path(out), self.inputs, self.targets)
         collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
+        embedded: list[np.ndarray] = []
         problems: list[str] = []
         firsts: dict[str, str] = {}
         unreadable, rows = dict.fromkeys(names, 0), 0
@@ -222,6 +245,7 @@ class Model:
                 if column.problems and name not in firsts:
                     firsts[name] = describe_problem(source, name, column.problems[0], chunk.start)
             given = self.answer_arrays(arrays)
+            embedded += [self._embed_arrays(arrays)] if embedding else []
             if painter is not None:
                 given |= painter.paint(chunk, given, _readable(arrays))
             for name, values in given.items():
@@ -237,21 +261,36 @@ class Model:
         if not rows:
             raise ContentError("There are no rows", where=source.place, remedy="Give at least one example")
         joined = {name: np.concatenate(parts) for name, parts in collected.items()}
-        return Predictions(joined, problems, sum(unreadable.values()), identifiers)
+        together = np.concatenate(embedded) if embedding else None
+        return Predictions(joined, problems, sum(unreadable.values()), identifiers, together)
 
     def answer_arrays(self, arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
         """Answers for rows that have been read; NaN for rows of which nothing was present."""
-        rows = len(next(iter(arrays.values())))
-        parts = []
-        few = rows_at_a_time(self.network, self.inputs)
-        for start in range(0, rows, few):
-            stretch = {name: column.rows(slice(start, start + few)) for name, column in arrays.items()}
-            parts.append(answers(self.network, self.targets, [prepare_inputs(self.inputs, stretch)]))
+        parts = [answers(self.network, self.targets, [inputs]) for inputs in self._prepared(arrays)]
         joined = {each.name: np.concatenate([part[each.name] for part in parts]) for each in self.targets}
         readable = _readable(arrays)
         for answer, values in ((each.answer, joined[each.name]) for each in self.targets):
             values[~readable] = type_of(answer).nothing
         return joined
+
+    def _check_embeds(self, asked: bool) -> None:
+        if asked and not any(kinds[each.kind].unanswered for each in self.targets):
+            raise UsageError(
+                "The model has learned answers, and no few numbers that stand for a row",
+                remedy="Train one with --no-target",
+            )
+
+    def _embed_arrays(self, arrays: Mapping[str, Arrays]) -> np.ndarray:
+        embedded = np.concatenate([embeddings(self.network, inputs) for inputs in self._prepared(arrays)])
+        embedded[~_readable(arrays)] = np.nan
+        return embedded
+
+    def _prepared(self, arrays: Mapping[str, Arrays]) -> Iterator[dict[str, torch.Tensor]]:
+        """The network's inputs for as many rows at a time as it can take."""
+        rows, few = len(next(iter(arrays.values()))), rows_at_a_time(self.network, self.inputs)
+        for start in range(0, rows, few):
+            stretch = {name: column.rows(slice(start, start + few)) for name, column in arrays.items()}
+            yield prepare_inputs(self.inputs, stretch)
 
     def columns(
         self, predictions: Predictions, *, coverage: float = COVERAGE, probabilities: bool = False
@@ -277,7 +316,7 @@ class Model:
                 probabilities=probabilities,
             )
             columns |= {f"{prefix}{name}": values for name, values in made.items()}
-        return columns
+        return columns | _embedding_columns(predictions)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder: data only, every file whole or not at all. Raises FolderError.
@@ -347,6 +386,11 @@ def _readable(arrays: Mapping[str, Arrays]) -> np.ndarray:
             unread[problem.row] = True
     present: np.ndarray = np.any([column.present for column in arrays.values()], axis=0)
     return ~unread | present
+
+
+def _embedding_columns(predictions: Predictions) -> dict[str, np.ndarray]:
+    embedded = predictions.embedding
+    return {} if embedded is None else {f"embedding_{place}": column for place, column in enumerate(embedded.T)}
 
 
 def check_columns(source: Source, names: Iterable[str], who: str) -> None:

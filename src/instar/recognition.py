@@ -21,6 +21,7 @@ class Roles:
     """What a person, or the source itself, says that columns are for.
 
     ``keys``: the columns by whose content rows are told apart, where an earlier split says so; else the inputs.
+    ``unanswered``: whether the targets are asked without right answers to learn from.
     """
 
     targets: tuple[str, ...]
@@ -29,6 +30,7 @@ class Roles:
     given_split: str | None = None
     exclude: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    unanswered: bool = False
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -107,7 +109,8 @@ def recognize(
                 where=place,
                 remedy="Name a column that says train, validation or test",
             )
-        kind_name, confidence = _most_likely(sample.columns[name], overrides.get(name), target=answers)
+        unanswered = is_target and roles.unanswered
+        kind_name, confidence = _most_likely(sample.columns[name], overrides.get(name), answers, unanswered)
         if name in candidates and name not in chosen and (name in unfit or confidence < LEAST_CONFIDENCE):
             dropped[name] = unfit.get(name, "no kind of content was recognized in it")
             if name not in roles.needed:
@@ -131,12 +134,20 @@ def recognize(
     return Recognition(roles, plans, inputs, dropped)
 
 
-def _most_likely(column: Column, named: str | None, *, target: bool) -> tuple[str, float]:
-    """The kind that is surest of a column, and how sure; a named kind is certain. Raises UsageError if unknown."""
+def _most_likely(column: Column, named: str | None, target: bool, unanswered: bool) -> tuple[str, float]:
+    """The kind that is surest of a column, and how sure; a named kind is certain.
+
+    Raises UsageError for one that is unknown, or that is not what is asked of the column.
+    """
     if named is not None:
-        kinds[named]  # refuses a wrong name
+        if kinds[named].unanswered != unanswered:  # refuses a wrong name
+            if unanswered:
+                raise UsageError("What says which rows are odd has no other kind", remedy="Leave out --kind for it")
+            raise UsageError(
+                f"Only a column that says which rows are odd is of kind {named}", remedy="Name it with --odd instead"
+            )
         return named, 1.0
-    able: Iterable[tuple[str, Kind]] = kinds.items()
+    able: Iterable[tuple[str, Kind]] = ((name, kind) for name, kind in kinds.items() if kind.unanswered == unanswered)
     sure = {name: kind.sniff(column, target=target) for name, kind in able if kind.can_be_target or not target}
     best = max(sure, key=lambda name: (sure[name], name))
     return best, sure[best]

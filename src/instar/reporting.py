@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from instar.answering import numbers_of_an_answer
+from instar.answers import type_of
 from instar.batches import Examples
 from instar.configuration import Configuration
-from instar.conformal import COVERAGE, held, shortfall
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
 from instar.evaluation.measuring import input_columns, measure_targets
@@ -28,14 +28,12 @@ from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affo
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
 from instar.files import write_json, write_text, writing
-from instar.metrics import LEAST_ROWS
 from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Mapped, Tokens, Vector
 from instar.sources import Source
 from instar.trial import Material, Trial
 from instar.version import VERSION
-from instar.words import percent
 
 logger = logging.getLogger("instar")
 
@@ -180,7 +178,7 @@ def report_on(
         why=trial.network.plan.why,
         parameters=sum(each.numel() for each in trial.network.parameters()),
         history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
-        notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_ranges(examined, division)],
+        notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_promises(examined, division)],
         timings={"training": round(examined.seconds, 3), **timings},
         settings=settings.changed(),
         versions=versions(),
@@ -209,23 +207,22 @@ def _parts(division: Division) -> dict[str, int]:
     return {name: len(division.part(part)) for part, name in names.items() if len(division.part(part))}
 
 
-def _ranges(examined: Examined, division: Division) -> list[str]:
-    """Where too few rows were examined for intervals of the usual coverage; and how often they held the truth.
+def _promises(examined: Examined, division: Division) -> list[str]:
+    """Where too few rows were examined for what is promised by them; and how that held.
 
-    The latter can only be said where rows other than the examined ones said how wide intervals are.
+    The latter can only be said where other rows than the examined ones said what is usual.
     """
     sentences = []
-    for name, residuals in examined.residuals.items():
-        short = shortfall(residuals, COVERAGE)
+    others = division.exam is Exam.SEPARATE and len(division.part(VALIDATION))
+    for each in examined.trial.targets:
+        kind, residuals = type_of(each.answer), examined.residuals.get(each.name)
+        if residuals is None:
+            continue
+        short = kind.shortfall(each, residuals)
         if short is not None:
             sentences.append(short)
-        elif division.exam is Exam.SEPARATE and len(division.part(VALIDATION)):
-            count, rows = held(examined.truth[name], examined.answers[name], residuals, COVERAGE)
-            if rows >= LEAST_ROWS:
-                sentences.append(
-                    f"Ranges for {name!r} that are meant to hold the truth in {percent(COVERAGE)} of cases held it in"
-                    f" {percent(count / rows)} of {rows:,} rows of the exam."
-                )
+        elif others:
+            sentences += kind.promise(each, residuals, examined.truth[each.name], examined.answers[each.name])
     return sentences
 
 

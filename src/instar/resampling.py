@@ -9,6 +9,7 @@ need the order of the scores; their resamples see it through at most 256 bins of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ class Groups:
         self.weights = np.empty((self.count, resamples))
         for resample in self.weights.T:
             resample[:] = np.bincount(generator.integers(0, self.count, self.count), minlength=self.count)
+
+    def of(self, rows: np.ndarray) -> Groups:
+        """The same groups and resamples of some of the rows (n,) bool."""
+        some = copy(self)
+        some.rows, some.of_row = int(rows.sum()), self.of_row[rows]
+        return some
 
     def resample(self, columns: np.ndarray) -> np.ndarray:
         """Sums of per-row numbers (rows, k) in each resample: (resamples, k)."""

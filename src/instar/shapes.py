@@ -26,19 +26,22 @@ Picture   (B, channels, *extent) float32, NaN in the  (B, channels, *extent) flo
           whole row where missing                     field's scale
 Mask      (B, *extent) uint8 codes, `NO_CLASS` where  (B, *extent) uint8 codes
           missing or of no class that is known
+Anomaly   (B, 0) float32: there is nothing to know    (B, parts) float32, how odd each input is, NaN
+                                                      where it is missing
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
 a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for each label, the last column how many
 labels the row has beside these, which nobody could have answered either; amounts (n, width) float64 as they were read;
 texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing; pictures (n, channels, *extent) float32 in their own
-unit, NaN where missing; and masks (n, *extent) uint8, of whose codes `NO_CLASS` says nothing and `STRANGE_CLASS` is a
+unit, NaN where missing; masks (n, *extent) uint8, of whose codes `NO_CLASS` says nothing and `STRANGE_CLASS` is a
 class that nobody could have answered.
 """
 
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -189,11 +192,26 @@ class Mask:
         return math.prod(self.extent)
 
 
-Answer = Choice | Several | Amounts | Symbols | Picture | Mask
+@dataclass(frozen=True)
+class Anomaly:
+    """How unlike the rows that were learned from a row is, which no row says: of each of ``parts``, the inputs, how
+    badly a network tells it, 1 being as badly as who always answers the same.
+
+    question: what the network is asked: to ``rebuild`` the inputs from ``width`` numbers, or how pictures were turned
+        and shifted (``turn``). false_alarms: the share of rows like those learned from that are called odd.
+    """
+
+    parts: tuple[str, ...]
+    width: int
+    question: str
+    false_alarms: float
+
+
+Answer = Choice | Several | Amounts | Symbols | Picture | Mask | Anomaly
 # Answers with something for each cell of a grid.
 Mapped = Picture | Mask
 
-_ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in (Choice, Several, Amounts, Symbols, Picture, Mask)}
+_ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in typing.get_args(Answer)}
 
 
 def mapped_from(inputs: Mapping[str, Shape], answer: Mapped) -> str | None:

@@ -14,6 +14,7 @@ from instar.shapes import (
     NO_CLASS,
     NO_TEXT,
     Amounts,
+    Anomaly,
     Choice,
     Curves,
     Grid,
@@ -29,7 +30,9 @@ from instar.shapes import (
 from instar.sources import Column, FileColumn, FileReference
 from instar.sources.base import take
 
-ROLES = [(name, target) for name, kind in kinds.items() for target in (False, True) if not target or kind.can_be_target]
+# What nobody knows the answers of is no input, and there for every row.
+INPUTS = [name for name, kind in kinds.items() if not kind.unanswered]
+ROLES = [(name, False) for name in INPUTS] + [(name, True) for name, kind in kinds.items() if kind.can_be_target]
 
 
 def column_of(kind: Kind) -> Column:
@@ -51,7 +54,7 @@ def part(arrays: Arrays, rows: np.ndarray) -> Arrays:
     return arrays.rows(rows)
 
 
-@pytest.mark.parametrize("name", kinds)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_kind_is_surest_of_its_own_sample(name):
     column = column_of(kinds[name])
     sure = {other: kind.sniff(column) for other, kind in kinds.items()}
@@ -71,7 +74,7 @@ def test_reading_gives_arrays_of_equal_length_with_the_content_s_digests(name):
     arrays, _ = read(kind)
     assert len(arrays) == len(arrays.present) == len(arrays.digests) == 200
     assert len(arrays.values) == (200 if arrays.lengths is None else arrays.lengths.sum())
-    assert arrays.present.dtype == bool and 0 < arrays.present.sum() < 200
+    assert arrays.present.dtype == bool and 0 < arrays.present.sum() < 200 + kind.unanswered
     assert arrays.digests.dtype == np.uint64
     assert np.array_equal(arrays.digests, digest(column_of(kind)))
     assert not arrays.problems
@@ -145,8 +148,9 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             assert codes.shape == (200, *extent) and codes.dtype == torch.uint8
             assert torch.equal((codes == NO_CLASS).flatten(1).all(1), torch.from_numpy(~arrays.present))
             assert torch.bincount(codes[codes != NO_CLASS].long(), minlength=len(counts)).tolist() == list(counts)
-        case Amounts(width):
-            assert prepared["target"].shape == (200, width)
+        case Amounts() | Anomaly() as answer:
+            # Of how odd a row is nothing is known to learn from.
+            assert prepared["target"].shape == (200, answer.width if isinstance(answer, Amounts) else 0)
             assert torch.equal(prepared["target"].isnan().any(1), torch.from_numpy(~arrays.present))
 
 
@@ -166,7 +170,7 @@ def test_no_rows_and_only_missing_rows_are_prepared(name, target):
     field, arrays = fit(kinds[name], target)
     assert all(len(tensor) == 0 for tensor in field.prepare(part(arrays, np.empty(0, np.int64))).values())
     missing = part(arrays, np.flatnonzero(~arrays.present)[:2])
-    assert all(len(tensor) == 2 for tensor in field.prepare(missing).values())
+    assert all(len(tensor) == len(missing) for tensor in field.prepare(missing).values())
 
 
 @pytest.mark.parametrize(("name", "target"), ROLES)
@@ -200,7 +204,7 @@ def test_a_malformed_state_is_refused(name, target):
             kind.restore("column", content, {other: each for other, each in stored.items() if other != key})
 
 
-@pytest.mark.parametrize("name", [name for name, target in ROLES if target])
+@pytest.mark.parametrize("name", [name for name in kinds if kinds[name].can_be_target and not kinds[name].unanswered])
 def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     kind = kinds[name]
     field, arrays = fit(kind, True)
@@ -259,6 +263,10 @@ def test_the_truth_is_what_was_read(name):
         assert truth.dtype == np.float32 and truth.shape == (200, field.answer.channels, *field.answer.extent)
         assert np.isnan(truth[~arrays.present]).all()
         assert truth[arrays.present].min() >= field.answer.low and truth[arrays.present].max() <= field.answer.high
+    elif isinstance(field.answer, Anomaly):
+        said = np.array([value is not None for value in column_of(kinds[name])])
+        assert np.array_equal(np.isnan(truth), ~said)
+        assert set(truth[said]) == {0, 1} and truth[said].mean() < 0.5
     elif isinstance(field.answer, Mask):
         assert np.array_equal(truth, field.prepare(arrays)["target"].numpy())
         fewer = field.recounted([part(arrays, np.arange(0, 200, 2))])
@@ -272,7 +280,8 @@ def test_the_truth_is_what_was_read(name):
 @pytest.mark.parametrize(("name", "target"), ROLES)
 def test_a_value_is_shown_and_a_field_described(name, target):
     field, arrays = fit(kinds[name], target)
-    present, missing = np.flatnonzero(arrays.present)[0], np.flatnonzero(~arrays.present)[0]
+    there = arrays.present if not kinds[name].unanswered else ~np.isnan(field.truth(arrays))
+    present, missing = np.flatnonzero(there)[0], np.flatnonzero(~there)[0]
     view = field.show(arrays, int(present))
     assert isinstance(view, Text | Image | Curves)
     assert view.png.startswith(b"\x89PNG") if isinstance(view, Image) else view.text
@@ -307,7 +316,7 @@ def test_augmentation_repeats_with_its_generator_and_keeps_shapes(name):
         assert once[key].shape == tensor.shape and once[key].dtype == tensor.dtype
 
 
-@pytest.mark.parametrize(("name", "target"), ROLES)
+@pytest.mark.parametrize(("name", "target"), [(name, target) for name, target in ROLES if not kinds[name].unanswered])
 def test_a_column_without_values_is_an_error_that_names_it(name, target):
     from instar.errors import ColumnError
 

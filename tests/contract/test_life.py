@@ -20,19 +20,20 @@ from instar.learn import learn
 from instar.networks import networks
 from instar.shapes import Mapped, Shape, Vector
 
+INPUTS = [name for name, kind in kinds.items() if not kind.unanswered]
 ROWS = 1_100
 QUICK = {"epochs": 2, "rivals": False, "batch": 256}
 
 
-def records(name: str, *, target: bool) -> dict:
+def records(name: str, *, target: bool, rows: int = ROWS) -> dict:
     """A column of the kind beside a number; the answer is a class, or the column itself."""
     generator = np.random.default_rng(7)
-    content = kinds[name].sample(generator, rows=ROWS)
-    number = pl.Series("number", generator.normal(size=ROWS))
+    content = kinds[name].sample(generator, rows=rows)
+    number = pl.Series("number", generator.normal(size=rows))
     if target:
-        other = pl.Series("other", generator.normal(size=ROWS))
+        other = pl.Series("other", generator.normal(size=rows))
         # What is answered cell by cell is made of something that has cells.
-        made_of = {"picture": kinds["image"].sample(generator, rows=ROWS)} if is_mapped(name) else {}
+        made_of = {"picture": kinds["image"].sample(generator, rows=rows)} if is_mapped(name) else {}
         return {"number": number, "other": other, **made_of, "answer": content}
     answer = pl.Series("answer", np.where(number.to_numpy() > 0, "above", "below"))
     return {"content": content, "number": number, "answer": answer}
@@ -58,7 +59,7 @@ def sha(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("name", list(kinds))
+@pytest.mark.parametrize("name", INPUTS)
 def test_every_kind_is_an_input_from_training_to_evaluation(name: str, tmp_path: Path) -> None:
     source = records(name, target=False)
     model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"content={name}"], **QUICK)
@@ -77,7 +78,8 @@ def test_every_kind_is_an_input_from_training_to_evaluation(name: str, tmp_path:
 @pytest.mark.parametrize("name", [name for name, kind in kinds.items() if kind.can_be_target])
 def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -> None:
     source = records(name, target=True)
-    model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"answer={name}"], **QUICK)
+    asked = {"odd": "answer"} if kinds[name].unanswered else {"target": "answer", "kind": [f"answer={name}"]}
+    model = instar.train(source, out=tmp_path / "run", **asked, **QUICK)
     frame = instar.load(tmp_path / "run").predict(source)
     assert len(frame) == ROWS
     assert "prediction" in frame.columns
@@ -85,7 +87,7 @@ def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -
     assert model.evaluate(source).metrics
 
 
-@pytest.mark.parametrize("name", list(kinds))
+@pytest.mark.parametrize("name", INPUTS)
 def test_every_kind_goes_on_after_a_stop_and_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
     source = records(name, target=False)
     given = {"target": "answer", "kind": [f"content={name}"], **QUICK}
@@ -103,8 +105,33 @@ def test_every_kind_goes_on_after_a_stop_and_ends_with_the_same_bits(name: str, 
     assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
 
 
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_kind_is_learned_without_answers_and_goes_on_after_a_stop(name: str, tmp_path: Path) -> None:
+    source = records(name, target=False, rows=160)
+    source.pop("answer")
+    given = {"no_target": True, "kind": [f"content={name}"], **QUICK, "batch": 32, "test_share": 0, "relearn_below": 0}
+    model, _ = learn(source, {**given, "out": str(tmp_path / "whole")})
+    asked = 0
+
+    def stop_at_the_sixth_step() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 6
+
+    with pytest.raises(InterruptionError):
+        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_sixth_step)
+    learn(source, {**given, "out": str(tmp_path / "stopped")})
+    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
+    loaded = instar.load(tmp_path / "whole")
+    frame = loaded.predict(source)
+    assert frame.equals(model.predict(source)) and frame["prediction"].sum() < 160 / 4
+    assert set(frame["oddest"].drop_nulls()) <= {"content", "number"}
+    assert np.array_equal(loaded.embed(source).to_numpy(), model.embed(source).to_numpy(), equal_nan=True)
+    assert loaded.evaluate(source).metrics["explained"].rows == 160
+
+
 @pytest.mark.parametrize("name", list(networks))
-@pytest.mark.parametrize("kind", [name for name in kinds if not isinstance(shape_of(name), Vector)])
+@pytest.mark.parametrize("kind", [name for name in INPUTS if not isinstance(shape_of(name), Vector)])
 def test_every_network_trains_on_every_kind_that_it_takes_or_says_why_not(name: str, kind: str, tmp_path: Path) -> None:
     source = records(kind, target=False)
     try:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from instar.answers.base import MISTAKES, AnswerType, Details, Exhibit, Mistake
-from instar.conformal import half_width, shortfall
+from instar.conformal import COVERAGE, half_width, held, shortfall, sorted_residuals
 from instar.fields import Field
+from instar.metrics import LEAST_ROWS
 from instar.resampling import Groups, Values, mean_of_defined
 from instar.shapes import Amounts
-from instar.words import written_amount
+from instar.words import percent, written_amount
 
 logger = logging.getLogger("instar")
 
@@ -60,6 +61,22 @@ class AmountsType(AnswerType[Amounts]):
             _mistakes(exhibit, amounts, given, finite),
             pairs=_pairs(amounts[finite, 0], given[finite, 0], exhibit.seed) if one else [],
         )
+
+    def residual_width(self, answer: Amounts) -> int:
+        return answer.width
+
+    def residuals(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return sorted_residuals(truth, prediction)
+
+    def shortfall(self, field: Field, residuals: np.ndarray) -> str | None:
+        return shortfall(residuals, COVERAGE)
+
+    def promise(self, field: Field, residuals: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> list[str]:
+        count, rows = held(truth, prediction, residuals, COVERAGE)
+        if rows < LEAST_ROWS:
+            return []
+        meant = f"Ranges for {field.name!r} that are meant to hold the truth in {percent(COVERAGE)} of cases"
+        return [f"{meant} held it in {percent(count / rows)} of {rows:,} rows of the exam."]
 
     def columns(
         self, field: Field, given: np.ndarray, *, residuals: np.ndarray, coverage: float, probabilities: bool

@@ -92,6 +92,7 @@ class Details:
     labels: each of Several, or class of a Mask, by itself, in the order of the classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
     typical: where answers are pictures, some rows that are answered as well as most.
+    oddest: the rows that are most unlike those learned from, the oddest first.
     """
 
     mistakes: Sequence[Mistake] = ()
@@ -101,6 +102,7 @@ class Details:
     labels: Sequence[LabelResult] = ()
     pairs: Sequence[tuple[float, float]] = ()
     typical: Sequence[Mistake] = ()
+    oddest: Sequence[Mistake] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -111,6 +113,7 @@ class Details:
             "unknown_classes": list(self.unknown_classes),
             "labels": [each.to_json() for each in self.labels],
             "typical": [each.to_json() for each in self.typical],
+            "oddest": [each.to_json() for each in self.oddest],
         }
 
     @classmethod
@@ -123,6 +126,7 @@ class Details:
             [LabelResult.from_json(each) for each in content["labels"]],
             [(pair[0], pair[1]) for pair in content["pairs"]],
             [Mistake.from_json(each) for each in content["typical"]],
+            [Mistake.from_json(each) for each in content["oddest"]],
         )
 
 
@@ -152,11 +156,13 @@ class AnswerType(ABC, Generic[A]):
     """One type of answer.
 
     ``task``: the ending of Hugging Face's word for it, as in ``image-classification``; ``claim``: what the certainty
-    that goes with an answer may claim, a sentence; ``nothing``: what stands for the answer to an unreadable row.
+    that goes with an answer may claim, a sentence; ``nothing``: what stands for the answer to an unreadable row;
+    ``unscored``: why answers have no score, in a phrase.
     """
 
     task: ClassVar[str]
     claim: ClassVar[str]
+    unscored: ClassVar[str] = "no score can be given on these rows"
     nothing: ClassVar[Any] = np.nan
 
     @abstractmethod
@@ -201,6 +207,22 @@ class AnswerType(ABC, Generic[A]):
     @abstractmethod
     def details(self, exhibit: Exhibit[A]) -> Details:
         """What else is worth looking at."""
+
+    def residual_width(self, answer: A) -> int:
+        """How many numbers of each row not learned from are kept, sorted, to tell later what is usual; 0 for none."""
+        return 0
+
+    def residuals(self, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """(k, `residual_width`) of rows not learned from, ascending along axis 0. Only where there is a width."""
+        raise TypeError(f"{type(self).__name__} keeps no residuals")
+
+    def shortfall(self, field: Field, residuals: np.ndarray) -> str | None:
+        """A sentence where the residuals are too few for what is promised by them, else None."""
+        return None
+
+    def promise(self, field: Field, residuals: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> list[str]:
+        """Sentences on how what is promised by the residuals held on examined rows, which are others than theirs."""
+        return []
 
     @abstractmethod
     def columns(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from instar.answers.amounts import AmountsType
+from instar.answers.anomalies import AnomalyType
 from instar.answers.base import AnswerType
 from instar.answers.choice import ChoiceType
 from instar.answers.masks import MaskType
@@ -15,7 +16,7 @@ from instar.answers.several import SeveralType
 from instar.answers.symbols import SymbolsType
 from instar.metrics import LEAST_ROWS, METRICS, Score, scored
 from instar.resampling import Groups
-from instar.shapes import Amounts, Answer, Choice, Mask, Picture, Several, Symbols
+from instar.shapes import Amounts, Anomaly, Answer, Choice, Mask, Picture, Several, Symbols
 
 _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Choice: ChoiceType(),
@@ -24,6 +25,7 @@ _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Symbols: SymbolsType(),
     Picture: PictureType(),
     Mask: MaskType(),
+    Anomaly: AnomalyType(),
 }
 
 

@@ -39,8 +39,10 @@ class SettingsCommand(click.Command):
 
 def _option(declared: Setting) -> click.Option:
     if declared.type is bool:
-        flags = f"{declared.flag}/--no-{declared.flag.removeprefix('--')}"
-        return click.Option([flags], default=None, help=declared.meaning)
+        name = declared.flag.removeprefix("--")
+        # What is called by what there is not is no question of yes or no.
+        flags = declared.flag if name.startswith("no-") else f"--{name}/--no-{name}"
+        return click.Option([flags], is_flag=True, default=None, help=declared.meaning)
     several = str(declared.type).startswith("tuple")
     default = "" if declared.default in (None, ()) else f"  [default: {declared.default}]"
     metavar = declared.name.upper() if declared.choices is None else "|".join(declared.choices)

@@ -40,6 +40,7 @@ def evaluate(model: Path, source: str, target: Sequence[str], allow_outside: boo
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE_OR_FILES...")
 @click.option("--coverage", type=float, help="Share of truths that low to high shall hold; 0.9 if not said.")
 @click.option("--probabilities", is_flag=True, help="A column per class as well.")
+@click.option("--embedding", is_flag=True, help="The numbers that stand for each row, of a model without a target.")
 @click.option("--where", "places", is_flag=True, help="Begin with the place of each example: its file, or its line.")
 @click.option(
     "--out",
@@ -55,6 +56,7 @@ def predict(
     sources: Sequence[str],
     coverage: float | None,
     probabilities: bool,
+    embedding: bool,
     places: bool,
     out: Path | None,
     style: str | None,
@@ -71,7 +73,7 @@ def predict(
     opened = loaded.open(given, allow_outside=allow_outside)
     if out is None and paints(loaded.targets):
         raise UsageError("The answers are pictures", remedy="Say with --out in which new folder they are to be written")
-    predictions = loaded.answer(opened, out=out)
+    predictions = loaded.answer(opened, out=out, embedding=embedding)
     frame = pl.DataFrame(
         loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
     )

@@ -34,7 +34,8 @@ def model_card(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-# Endings that Hugging Face has for every modality that there is here, or that only one modality gives.
+# Endings that Hugging Face has for tables; and for every modality that there is here, or that only one modality gives.
+_TABULAR_TASKS = ("classification", "regression")
 _KNOWN_TASKS = ("classification", "segmentation", "to-image")
 
 
@@ -47,7 +48,7 @@ def pipeline_tag(report: Report) -> str | None:
         return None
     task = type_of(report.targets[0].answer).task
     if all(isinstance(shape, Vector) for shape in shapes):
-        return f"tabular-{task}"
+        return f"tabular-{task}" if task in _TABULAR_TASKS else None
     modalities = {kinds[each.kind].modality for each in report.inputs}
     known = task in _KNOWN_TASKS and len(modalities) == 1 and None not in modalities
     return f"{modalities.pop()}-{task}" if known else None

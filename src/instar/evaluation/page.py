@@ -16,6 +16,7 @@ from instar.evaluation.panels import (
     labels_panel,
     metrics_table,
     mistakes_panel,
+    oddest_panel,
     scatter_panel,
     typical_panel,
 )
@@ -80,6 +81,7 @@ def _target(report: Report, result: TargetResult) -> str:
         (f"{'Class by class' if isinstance(result.answer, Mask) else 'Label by label'}{several}", labels_panel(result)),
         (f"Answers and truths{several}", scatter_panel(result)),
         (f"The worst mistakes{several}", mistakes_panel(result)),
+        (f"The oddest examined rows{several}", oddest_panel(result)),
         (f"Answered as well as most{several}", typical_panel(result)),
     ]
     return "".join(_section(title, content) for title, content in panels)

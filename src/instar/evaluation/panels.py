@@ -170,18 +170,27 @@ def scatter_panel(result: TargetResult) -> str:
 
 def mistakes_panel(result: TargetResult) -> str:
     """A gallery where there are pictures or curves, a table otherwise."""
-    if not result.details.mistakes:
-        return ""
     if any(each.drawn for each in result.details.mistakes):
         return _drawn_panel(result.details.mistakes)
-    if any(isinstance(view, Image | Curves) for each in result.details.mistakes for view in each.inputs.values()):
-        return f'<div class="gallery">{"".join(_card(each) for each in result.details.mistakes)}</div>'
-    names = list(result.details.mistakes[0].inputs)
+    return _mistakes(result.details.mistakes, "answered", "answer")
+
+
+def oddest_panel(result: TargetResult) -> str:
+    """The rows that are most unlike those learned from, and the inputs that make them so, the oddest first."""
+    return _mistakes(result.details.oddest, "odd in", "odd in")
+
+
+def _mistakes(mistakes: Sequence[Mistake], answered: str, head_of_answers: str) -> str:
+    if not mistakes:
+        return ""
+    if any(isinstance(view, Image | Curves) for each in mistakes for view in each.inputs.values()):
+        return f'<div class="gallery">{"".join(_card(each, answered) for each in mistakes)}</div>'
+    names = list(mistakes[0].inputs)
     shown = names[:_SHOWN_INPUTS]
-    certain = any(each.confidence is not None for each in result.details.mistakes)
-    heads = ["truth", "answer", *(["confidence"] if certain else []), *shown, "row"]
+    certain = any(each.confidence is not None for each in mistakes)
+    heads = ["truth", head_of_answers, *(["confidence"] if certain else []), *shown, "row"]
     rows = []
-    for each in result.details.mistakes:
+    for each in mistakes:
         sure = [f"{100 * each.confidence:.0f} %" if each.confidence is not None else ""] if certain else []
         cells = [each.truth, each.answer, *sure, *(_words(each.inputs[name]) for name in shown), each.place]
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
@@ -218,12 +227,12 @@ def _line_of_pictures(mistake: Mistake) -> str:
     return f'<div class="line-of-pictures"><div class="gallery">{pictures}</div>{caption}</div>'
 
 
-def _card(mistake: Mistake) -> str:
+def _card(mistake: Mistake, answered: str) -> str:
     images = "".join(_image(view) for view in mistake.inputs.values())
     sure = f" ({100 * mistake.confidence:.0f} % sure)" if mistake.confidence is not None else ""
     return (
-        f'<figure class="mistake">{images}<figcaption>answered <b>{escape(mistake.answer)}</b>{escape(sure)}<br>'
-        f"truth <b>{escape(mistake.truth)}</b><small>{escape(mistake.place)}</small></figcaption></figure>"
+        f'<figure class="mistake">{images}<figcaption>{answered} <b>{escape(mistake.answer)}</b>{escape(sure)}<br>'
+        f"truth <b>{escape(mistake.truth) or '-'}</b><small>{escape(mistake.place)}</small></figcaption></figure>"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from instar.answers import Mistake
 from instar.evaluation import card, page
 from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import rows_note, verdict, written, written_interval
@@ -19,6 +20,8 @@ from instar.words import counted
 FACTS = "report.json"
 # Labels whose scores a terminal shows, those that most rows have; the page shows more.
 _LISTED_LABELS = 12
+# The oddest rows that it shows, and letters of what makes each odd.
+_LISTED_ODD, _LISTED_LETTERS = 5, 60
 
 Protocol = Literal["exam", "folds", "none", "elsewhere", "play"]
 
@@ -123,6 +126,7 @@ class Report:
             if len(self.targets) > 1:
                 lines.append(f"{result.name}:")
             lines += [*self.verdict(result), *_score_lines(result), *_label_lines(result), *_rival_lines(result)]
+            lines += _oddest_lines(result)
         return lines + ([""] if self.notes else []) + list(self.notes)
 
     def __str__(self) -> str:
@@ -202,6 +206,20 @@ def _rival_lines(result: TargetResult) -> list[str]:
         rows.append((rival.title, written(name, score.value), written_interval(name, score), rows_note(result, rival)))
     absent = [(each.title, "-", "", each.note or "") for each in result.rivals if name not in each.metrics]
     return ["", *_aligned([(METRICS[name].title, "value", "95 % interval", ""), *rows, *absent])]
+
+
+def _oddest_lines(result: TargetResult) -> list[str]:
+    rows = [
+        (each.place, each.truth, f"odd in {each.answer}: {_shown(each)}")
+        for each in result.details.oddest[:_LISTED_ODD]
+    ]
+    return ["", *_aligned([("the oddest rows", "", ""), *rows])] if rows else []
+
+
+def _shown(odd: Mistake) -> str:
+    """What stands in the first input that makes a row odd."""
+    text = next(iter(odd.inputs.values())).text
+    return text if len(text) <= _LISTED_LETTERS else text[: _LISTED_LETTERS - 1] + "…"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

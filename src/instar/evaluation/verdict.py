@@ -95,6 +95,10 @@ def _standing(name: str, score: Score, metrics: Mapping[str, Score], folds: bool
         sentence += f" (R² {written(name, score.value)}, 95 % interval {written_interval(name, score)})"
         off = f"; {'they are' if folds else 'it is'} off by {written('mae', metrics['mae'].value)} on average"
         return sentence + off + "."
+    if name == "explained":
+        share = f"{100 * score.value:.1f} % of what makes {rows} differ from the mean"
+        between = f"(95 % interval {100 * score.low:.1f} to {100 * score.high:.1f} %)"
+        return f"{who} explain{'' if folds else 's'} {share} {between}."
     if "label_recall" in metrics:
         told = ("label_recall", "label_precision")
         shares = {each: written(each, metrics[each].value) for each in told if each in metrics}

@@ -150,6 +150,10 @@ class Field(ABC):
         """The same classes with the counts of these rows, 0 where none has a class. Only of a target with classes."""
         raise TypeError(f"a field of kind {self.kind} has no classes")
 
+    def asked_of(self, inputs: Sequence[Field]) -> Field:
+        """The same target where these are the inputs, for one that asks something of them. Only of a target."""
+        return self
+
     @abstractmethod
     def show(self, arrays: Arrays, row: int) -> View:
         """One read value as a View, so that no page or report needs code per kind."""
@@ -174,12 +178,15 @@ class Kind(ABC):
     ``reads_files``: whether its content always lies in files, so that cells of such a column name them.
     ``extent_setting``: the setting of its longest extent, for a kind of grids that are read at any size.
     ``modality``: Hugging Face's word for its content, as in ``image-classification``, if there is one.
+    ``unanswered``: whether it is the kind of a target whose right answers nobody knows or learns from; its column only
+        says what a person knows for the exam, and is never an input.
     """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     settings: ClassVar[type[Settings]] = Settings
     can_be_target: ClassVar[bool] = False
+    unanswered: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
     modality: ClassVar[str | None] = None
     extent_setting: ClassVar[str | None] = None

@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from instar.errors import UsageError
-from instar.networks.base import Head, Inputs, networks
+from instar.networks.base import Head, Inputs, Seen, networks
 from instar.networks.heads import make_head
 from instar.networks.maps import make_map_head
 from instar.networks.parts import (
@@ -27,7 +27,9 @@ from instar.networks.parts import (
     side_by_side,
 )
 from instar.networks.planning import Plan, bodies, plan
-from instar.shapes import Answer, Mapped, Shape, Symbols
+from instar.networks.rebuilding import Rebuilding
+from instar.networks.turning import Turning
+from instar.shapes import Anomaly, Answer, Grid, Mapped, Shape, Symbols
 
 
 class Network(nn.Module):
@@ -42,7 +44,7 @@ class Network(nn.Module):
     def __init__(self, inputs: Mapping[str, Shape], answers: Mapping[str, Answer], plan: Plan) -> None:
         super().__init__()
         shapes = dict(bodies(inputs))
-        self.plan, self.targets = plan, tuple(answers)
+        self.plan, self.targets, self.shapes = plan, tuple(answers), dict(inputs)
         parts = build_parts(plan, shapes)
         self.parts, self.members = nn.ModuleList(parts), members_of(parts)
         self.own_head = plan.principal.head
@@ -89,14 +91,36 @@ class Network(nn.Module):
         elif isinstance(answer, Mapped):
             if self.maps is not None:
                 return make_map_head(answer, self.maps.width, plan.head)
+        elif isinstance(answer, Anomaly):
+            return self._asking_head(answer)
         elif self.own_head is not None:
             return self.own_head(self.width, answer)
         else:
             return make_head(answer, self.width, self.members, plan.head)
         raise UsageError("The network was planned for other answers than these")
 
+    def _asking_head(self, answer: Anomaly) -> Head:
+        """The head that asks something of the inputs. Raises UsageError where these are not those of the answer."""
+        shape = next(iter(self.shapes.values()))
+        if list(answer.parts) != list(self.shapes):
+            raise UsageError("How odd rows are was to be learned of other inputs than these")
+        if answer.question == "rebuild":
+            return Rebuilding(self.width, self.shapes, answer, self.plan.rebuilding)
+        if len(self.shapes) == 1 and isinstance(shape, Grid) and len(shape.extent) == 2:
+            return Turning(self.width, shape, answer)
+        raise UsageError("Only pictures, without anything beside them, can be turned")
+
+    def _vector(self, inputs: Inputs) -> Tensor:
+        """(B, width), or (B, members, width)."""
+        vector = joined(self.parts, inputs, self.members)
+        return vector if self.fusion is None else self.fusion(vector)
+
+    def _mean_vector(self, inputs: Inputs) -> Tensor:
+        vector = self._vector(inputs)
+        return vector if vector.dim() == 2 else vector.mean(1)
+
     def _features(self, inputs: Inputs) -> dict[str, Any]:
-        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, a `Memory`, and ``map``.
+        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, ``map``, and ``inputs``.
 
         And ``auxiliary`` while training: what each auxiliary classifier is given, (B, width).
         """
@@ -111,9 +135,11 @@ class Network(nn.Module):
                 seen = [part.with_auxiliary(inputs) for part in self.parts]  # type: ignore[operator]
                 vector = side_by_side([features for features, _ in seen], self.members)
                 offered["auxiliary"] = [features for _, early in seen for features in early]
+                offered["vector"] = vector if self.fusion is None else self.fusion(vector)
             else:
-                vector = joined(self.parts, inputs, self.members)
-            offered["vector"] = vector if self.fusion is None else self.fusion(vector)
+                offered["vector"] = self._vector(inputs)
+        if "inputs" in needed:
+            offered["inputs"] = Seen(inputs, self._mean_vector)
         return offered
 
     def _outputs(self, inputs: Inputs, features: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Head, Any]]:
@@ -149,6 +175,11 @@ class Network(nn.Module):
         """Each target's answer in eval mode, probabilities or amounts in its field's scale, as `instar.shapes` says."""
         return {target: head.answer(outputs) for target, head, outputs in self._outputs(inputs)}
 
+    def embed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """The few numbers that stand for each row, (B, width), by target whose head has such."""
+        seen = Seen(inputs, self._mean_vector)
+        return {target: head.embed(seen) for target, head in self._named_heads() if head.needs == "inputs"}
+
     def soften(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Targets of which weighted sums make sense and which `loss` takes too, for mixing examples."""
         return {target: head.soften(targets[target]) for target, head in self._named_heads()}
@@ -157,11 +188,14 @@ class Network(nn.Module):
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
         for part in self.parts:
             part.initialize(inputs)  # type: ignore[operator]
+        for _, head in self._named_heads():
+            head.initialize(inputs)
 
     @property
     def stochastic(self) -> bool:
         """Whether a training step draws random numbers."""
-        return any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.modules())
+        drops = any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.modules())
+        return drops or any(head.draws for _, head in self._named_heads())
 
     def decayed_parameters(self) -> list[nn.Parameter]:
         """The weights that weight decay may shrink: of dense, convolutional and recurrent layers.

@@ -33,6 +33,14 @@ class Memory:
         return Memory(self.steps[rows], self.known[rows])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Prepared ``inputs``, and what the bodies make of these or of others like them: (B, width), the members' mean."""
+
+    inputs: Inputs
+    features: Callable[[Inputs], Tensor]
+
+
 class Body(nn.Module):
     """Turns one shape's tensors into a vector.
 
@@ -82,11 +90,20 @@ class Head(nn.Module):
     """Turns features (B, width), or (B, members, width), into one target's answer.
 
     ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink. ``needs`` is
-    ``vector``, or ``steps`` where `forward` takes a `Memory` instead, or ``map`` where it takes (B, width, *extent).
+    ``vector``, or ``steps`` where `forward` takes a `Memory` instead, ``map`` where it takes (B, width, *extent), or
+    ``inputs`` where it takes what is `Seen` and asks the bodies itself. ``draws``: whether it draws random numbers.
     """
 
     needs: ClassVar[str] = "vector"
     decayed: ClassVar[tuple[str, ...]] = ()
+    draws: bool = False
+
+    def initialize(self, inputs: Inputs) -> None:
+        """Set what depends on the inputs from prepared training rows, once, before training."""
+
+    def embed(self, outputs: Any) -> Tensor:
+        """(B, width): the few numbers that stand for a row, from what `forward` takes. Only of some heads."""
+        raise NotImplementedError
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """A scalar: about 1 for the best constant answer. In eval mode the loss of `answer` itself."""

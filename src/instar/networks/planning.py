@@ -12,8 +12,9 @@ from instar.networks._sequences import are_letters
 from instar.networks.base import NetworkSpecification, networks
 from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings
+from instar.networks.rebuilding import RebuildingSettings
 from instar.settings import Settings, build
-from instar.shapes import Answer, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
+from instar.shapes import Anomaly, Answer, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
@@ -22,6 +23,7 @@ DEFAULT_FOR_WORDS = "embedding-bag"
 DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
 DEFAULT_FOR_MAPS = "unet"
+DEFAULT_FOR_REBUILDING = "mlp"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Plan:
     writing: WritingSettings = field(default_factory=WritingSettings)
     writer: Part | None = None
     mapped: str | None = None
+    rebuilding: RebuildingSettings = field(default_factory=RebuildingSettings)
     why: str = ""
 
     @property
@@ -69,6 +72,7 @@ class Plan:
             "writing": self.writing.as_json(),
             "writer": None if self.writer is None else _part_as_json(self.writer),
             "mapped": self.mapped,
+            "rebuilding": self.rebuilding.as_json(),
             "why": self.why,
         }
 
@@ -82,7 +86,8 @@ class Plan:
             head, writing = _filled(HeadSettings, content["head"]), _filled(WritingSettings, content["writing"])
             writer = None if content["writer"] is None else _part_from_json(content["writer"])
             mapped = None if content["mapped"] is None else str(content["mapped"])
-            return cls(parts, head, writing, writer, mapped, str(content["why"]))
+            rebuilding = _filled(RebuildingSettings, content["rebuilding"])
+            return cls(parts, head, writing, writer, mapped, rebuilding, str(content["why"]))
         except UsageError as failure:
             raise ModelError(
                 f"The model's network cannot be built here ({failure.what})",
@@ -121,6 +126,8 @@ def choose(
     mapped = _mapped(inputs, answers)
     for name, shape in bodies(inputs):
         chosen[name], reason = _default(name, shape)
+        if chosen[name] == DEFAULT_FOR_ROWS and _rebuilds(answers):
+            chosen[name] = DEFAULT_FOR_REBUILDING
         if name is not None and name == reader:
             chosen[name] = DEFAULT_FOR_WRITING
         if name is not None and name == mapped:
@@ -182,8 +189,10 @@ def plan(
         reader, network = _writer(inputs, chosen)
         writer = Part(reader, network, filled[networks[network].settings])
     head, writing = filled.get(HeadSettings, HeadSettings()), filled.get(WritingSettings, WritingSettings())
+    rebuilding = filled.get(RebuildingSettings, RebuildingSettings())
     assert isinstance(head, HeadSettings) and isinstance(writing, WritingSettings)
-    return Plan(parts, head, writing, writer, mapped, why)
+    assert isinstance(rebuilding, RebuildingSettings)
+    return Plan(parts, head, writing, writer, mapped, rebuilding, why)
 
 
 def setting_groups(
@@ -199,8 +208,10 @@ def _groups(
 ) -> tuple[type[Settings], ...]:
     own_head = name is not None and networks[name].head is not None
     groups = [networks[network].settings for network in chosen.values()]
-    if not own_head and not all(isinstance(answer, Symbols | Picture) for answer in answers or (None,)):
+    if not own_head and not all(isinstance(answer, Symbols | Picture | Anomaly) for answer in answers or (None,)):
         groups.append(HeadSettings)
+    if _rebuilds(answers):
+        groups.append(RebuildingSettings)
     if _writes(answers):
         groups += [networks[_writer(inputs, chosen)[1]].settings, WritingSettings]
     return tuple(dict.fromkeys(groups))
@@ -208,6 +219,10 @@ def _groups(
 
 def _writes(answers: Sequence[Answer]) -> bool:
     return any(isinstance(answer, Symbols) for answer in answers)
+
+
+def _rebuilds(answers: Sequence[Answer]) -> bool:
+    return any(isinstance(answer, Anomaly) and answer.question == "rebuild" for answer in answers)
 
 
 def _mapped(inputs: Mapping[str, Shape], answers: Sequence[Answer]) -> str | None:

@@ -243,7 +243,7 @@ class _Match:
         truth, prediction = np.concatenate(truths), np.concatenate(predictions)
         metrics = measure(self.answer, truth, prediction, seed=self.seed, probabilities=left["probabilities"])
         examined = next((score.rows for score in metrics.values()), len(truth))
-        note = None if metrics else "no score can be given on these rows"
+        note = None if metrics else type_of(self.answer).unscored
         return RivalResult(one.name, one.title, metrics, left["rows"], examined, left["seconds"], note, one.baseline)
 
 

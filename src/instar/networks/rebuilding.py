@@ -1,0 +1,239 @@
+"""A head that rebuilds the inputs from a few numbers: an autoencoder, whose errors say how odd a row is.
+
+What rows have in common has to pass a bottleneck (Rumelhart, Hinton & Williams 1986), and a row that lacks it is
+rebuilt badly (Hawkins, He, Williams & Baxter 2002). Noise on what goes in, and none on what has to come out, makes the
+network learn how inputs belong together rather than copy them (Vincent, Larochelle, Bengio & Manzagol 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from instar.networks._layers import CONVOLUTIONS
+from instar.networks.base import Head, Inputs, Seen
+from instar.settings import Settings, setting
+from instar.shapes import Anomaly, Grid, Shape, Tokens, Vector
+
+# What hardly varied in training would make every row odd in which it does; so much counts as varying, in nats.
+_LEAST = 0.05
+_UNKNOWN = 1
+# A picture grows from about so many cells along a side.
+_FIRST_CELLS = 4
+
+
+@dataclass(frozen=True)
+class RebuildingSettings(Settings):
+    noise: float = setting(
+        0.1,
+        "share of a training row's numbers and codes that are another row's when it goes in, and of its symbols that "
+        "are unknown; how much noise grids get, beside their spread",
+        minimum=0,
+        maximum=0.9,
+        source="Vincent, Larochelle, Bengio & Manzagol 2008",
+    )
+    rebuilding_width: int = setting(
+        128, "neurons between the bottleneck and what is rebuilt, or maps of a grid", minimum=1, maximum=16_384
+    )
+
+
+class Rebuilding(Head):
+    """What is `Seen` to how badly each input is rebuilt, (B, parts), NaN where it is missing.
+
+    An input's error is its surprise in nats beside that of its mean, or of its frequencies: half the squared error for
+    numbers, which have variance about 1, cross entropy for codes and for the symbols of a sequence, in any order.
+    """
+
+    needs = "inputs"
+
+    def __init__(self, width: int, shapes: Mapping[str, Shape], answer: Anomaly, settings: RebuildingSettings) -> None:
+        super().__init__()
+        self.noise, self.draws = settings.noise, settings.noise > 0
+        self.bottleneck = nn.Linear(width, answer.width)
+        vectors = {name: shape for name, shape in shapes.items() if isinstance(shape, Vector)}
+        self.order = [
+            answer.parts.index(name) for name in (*vectors, *(name for name in shapes if name not in vectors))
+        ]
+        self.row = RowDecoder(answer.width, list(vectors.values()), settings.rebuilding_width) if vectors else None
+        others: list[nn.Module] = []
+        for name, shape in shapes.items():
+            if isinstance(shape, Grid):
+                others.append(GridDecoder(name, answer.width, shape, settings.rebuilding_width))
+            elif isinstance(shape, Tokens):
+                others.append(BagDecoder(name, answer.width, shape, settings.rebuilding_width))
+        self.others = nn.ModuleList(others)
+
+    def initialize(self, inputs: Inputs) -> None:
+        for decoder in (*([] if self.row is None else [self.row]), *self.others):
+            decoder.initialize(inputs)
+
+    def embed(self, outputs: Seen) -> Tensor:
+        embedded: Tensor = self.bottleneck(outputs.features(outputs.inputs))
+        return embedded
+
+    def forward(self, features: Seen) -> Tensor:
+        inputs = features.inputs
+        noisy = noised(inputs, self.noise) if self.training and self.noise else inputs
+        code = self.bottleneck(features.features(noisy))
+        errors = [] if self.row is None else [self.row(code, inputs)]
+        errors += [decoder(code, inputs)[:, None] for decoder in self.others]
+        joined = torch.cat(errors, 1)
+        placed = torch.empty_like(joined)
+        placed[:, self.order] = joined
+        return placed
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        return mean_of_known(outputs, weight)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    def soften(self, target: Tensor) -> Tensor:
+        return target
+
+
+def mean_of_known(errors: Tensor, weight: Tensor | None) -> Tensor:
+    """A scalar: the mean of (B, parts) that are not NaN."""
+    known = ~errors.isnan()
+    counted = known.to(errors.dtype) if weight is None else known * weight[:, None]
+    return (torch.where(known, errors, 0.0) * counted).sum() / counted.sum().clamp(min=1e-12)
+
+
+def noised(inputs: Inputs, share: float) -> dict[str, Tensor]:
+    """Inputs of which a ``share`` is another row's, or unknown, or noise; draws from torch's global generator."""
+    noisy = dict(inputs)
+    for name, content in inputs.items():
+        part = name.split("/", 1)[0]
+        if part in ("numbers", "codes") and content.shape[1]:
+            others = torch.randint(len(content), content.shape, device=content.device)
+            chosen = torch.rand(content.shape, device=content.device) < share
+            noisy[name] = torch.where(chosen, content.gather(0, others), content)
+        elif part == "grid":
+            noisy[name] = content + share * content.std().nan_to_num() * torch.randn_like(content)
+        elif part == "tokens":
+            hidden = (torch.rand(content.shape, device=content.device) < share) & (content > 0)
+            noisy[name] = content.masked_fill(hidden, _UNKNOWN)
+    return noisy
+
+
+class RowDecoder(nn.Module):
+    """(B, bottleneck) to the errors of all Vector inputs, (B, inputs), in their order."""
+
+    def __init__(self, bottleneck: int, shapes: list[Vector], width: int) -> None:
+        super().__init__()
+        self.numbers = sum(shape.width for shape in shapes)
+        self.cardinalities = [size for shape in shapes for size in shape.cardinalities]
+        self.number_of = [place for place, shape in enumerate(shapes) for _ in range(shape.width)]
+        self.code_of = [place for place, shape in enumerate(shapes) for _ in shape.cardinalities]
+        self.count = len(shapes)
+        self.hidden = nn.Sequential(nn.Linear(bottleneck, width), nn.ReLU())
+        self.output = nn.Linear(width, self.numbers + sum(self.cardinalities))
+        nn.init.zeros_(self.output.weight)  # it begins as the constant answer
+        nn.init.zeros_(self.output.bias)
+        self.register_buffer("constant", torch.ones(self.count))
+        self.constant: Tensor
+
+    @torch.no_grad()
+    def initialize(self, inputs: Inputs) -> None:
+        parts = []
+        if self.numbers:
+            parts.append(inputs["numbers"].mean(0))
+        for place, size in enumerate(self.cardinalities):
+            counts = torch.bincount(inputs["codes"][:, place], minlength=size).float()
+            parts.append(torch.log((counts + 1 / size) / (counts.sum() + 1)))
+        self.output.bias.copy_(torch.cat(parts))
+        surprise = self._surprise(self.output.bias.expand(len(next(iter(inputs.values()))), -1), inputs)
+        self.constant.copy_(surprise.mean(0).clamp(min=_LEAST))
+
+    def forward(self, code: Tensor, inputs: Inputs) -> Tensor:
+        return self._surprise(self.output(self.hidden(code)), inputs) / self.constant
+
+    def _surprise(self, said: Tensor, inputs: Inputs) -> Tensor:
+        """(B, inputs) in nats."""
+        columns, places = [], []
+        if self.numbers:
+            columns.append((said[:, : self.numbers] - inputs["numbers"]).square() / 2)
+            places += self.number_of
+        start = self.numbers
+        for place, size in enumerate(self.cardinalities):
+            logits = said[:, start : start + size]
+            columns.append(F.cross_entropy(logits, inputs["codes"][:, place], reduction="none")[:, None])
+            start += size
+        places += self.code_of
+        where = torch.tensor(places, device=said.device)
+        return said.new_zeros(len(said), self.count).index_add(1, where, torch.cat(columns, 1))
+
+
+class GridDecoder(nn.Module):
+    """(B, bottleneck) to the error (B,) of a grid: a few coarse maps, doubled and convolved until they are as fine."""
+
+    def __init__(self, name: str, bottleneck: int, shape: Grid, width: int) -> None:
+        super().__init__()
+        self.name, self.extent, axes = name, shape.extent, len(shape.extent)
+        convolution = CONVOLUTIONS[axes]
+        extent, doublings = shape.extent, 0
+        while min(extent) > _FIRST_CELLS:
+            extent, doublings = tuple(-(-cells // 2) for cells in extent), doublings + 1
+        self.first, maps = extent, width
+        self.spread = nn.Linear(bottleneck, width * torch.Size(extent).numel())
+        layers: list[nn.Module] = []
+        for _ in range(doublings):
+            fewer = max(16, maps // 2)
+            layers += [nn.ReLU(), nn.Upsample(scale_factor=2), convolution(maps, fewer, 3, padding=1)]
+            maps = fewer
+        self.layers = nn.Sequential(*layers, nn.ReLU())
+        self.output = convolution(maps, shape.channels, 3, padding=1)
+        nn.init.zeros_(self.output.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+        self.register_buffer("mean", torch.zeros(shape.channels, *shape.extent))
+        self.register_buffer("variance", torch.ones(()))
+        self.mean: Tensor
+        self.variance: Tensor
+
+    @torch.no_grad()
+    def initialize(self, inputs: Inputs) -> None:
+        there = inputs[f"grid/{self.name}"][inputs[f"present/{self.name}"]]
+        if len(there):
+            self.mean.copy_(there.mean(0))
+            self.variance.copy_((there - self.mean).square().mean().clamp(min=1e-6))
+
+    def forward(self, code: Tensor, inputs: Inputs) -> Tensor:
+        maps = self.layers(self.spread(code).unflatten(1, (-1, *self.first)))
+        maps = self.output(maps)[(..., *(slice(cells) for cells in self.extent))]
+        error = (self.mean + maps - inputs[f"grid/{self.name}"]).square().flatten(1).mean(1) / self.variance
+        return torch.where(inputs[f"present/{self.name}"], error, torch.nan)
+
+
+class BagDecoder(nn.Module):
+    """(B, bottleneck) to the error (B,) of a sequence: how surprising its symbols are, whatever their order."""
+
+    def __init__(self, name: str, bottleneck: int, shape: Tokens, width: int) -> None:
+        super().__init__()
+        self.name = name
+        self.hidden = nn.Sequential(nn.Linear(bottleneck, width), nn.ReLU())
+        self.output = nn.Linear(width, shape.vocabulary)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+        self.register_buffer("entropy", torch.ones(()))
+        self.entropy: Tensor
+
+    @torch.no_grad()
+    def initialize(self, inputs: Inputs) -> None:
+        symbols = inputs[f"tokens/{self.name}"].long()
+        symbols = symbols[symbols > 0]
+        if len(symbols):
+            size = len(self.output.bias)
+            shares = (torch.bincount(symbols, minlength=size) + 1 / size) / (len(symbols) + 1)
+            self.output.bias.copy_(shares.log())
+            self.entropy.copy_(-shares.log()[symbols].mean().clamp(max=-_LEAST))
+
+    def forward(self, code: Tensor, inputs: Inputs) -> Tensor:
+        symbols = inputs[f"tokens/{self.name}"].long()
+        there = symbols > 0
+        likely = self.output(self.hidden(code)).log_softmax(1).gather(1, symbols)
+        error = -(likely * there).sum(1) / there.sum(1).clamp(min=1) / self.entropy
+        return torch.where(there.any(1), error, torch.nan)
