@@ -113,7 +113,10 @@ def read_content(path: Path) -> Content:
         columns = [*declaration["inputs"], *declaration["targets"]]
         plans = {each["name"]: ColumnPlan(each["kind"], each["plan"]) for each in columns}
         inputs, targets = (tuple(_restore(file, each) for each in declaration[role]) for role in ("inputs", "targets"))
-        _expect(len(plans) == len(columns) and all(isinstance(name, str) for name in plans), "names of columns")
+        for role in (inputs, targets):
+            _expect(len({each.name for each in role}) == len(role), "names of columns")
+        _expect(all(isinstance(name, str) for name in plans), "names of columns")
+        _expect(all(plans[each["name"]] == ColumnPlan(each["kind"], each["plan"]) for each in columns), "plans")
         _expect(bool(inputs) and all(each.shape is not None for each in inputs), "inputs")
         _expect(bool(targets) and all(each.answer is not None for each in targets), "targets")
         residuals = {

@@ -189,7 +189,7 @@ def _copies(store: Store, inputs: Sequence[str], targets: Sequence[Field], rows:
         answers = store.column(field.name).digests[rows]
         for name in inputs:
             share = float((store.column(name).digests[rows] == answers).mean())
-            if share >= GIVEAWAY_SCORE:
+            if name != field.name and share >= GIVEAWAY_SCORE:
                 what = f"repeats the target {field.name!r} in {percent(share)} of the rows"
                 findings.append(Finding(name, what, f"Leave it out: --exclude {name}"))
     return findings

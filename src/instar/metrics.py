@@ -184,6 +184,18 @@ METRICS: dict[str, Metric] = {
     "rmse": Metric(
         "root mean squared error", "Like the mean absolute error, but large errors count for more.", False, minimum=0
     ),
+    "bits_per_character": Metric(
+        "bits per character",
+        "How surprised it was by each character, given those before it; one bit less is half as many guesses.",
+        False,
+        minimum=0,
+    ),
+    "perplexity": Metric(
+        "perplexity",
+        "Among how many equally likely symbols it was in doubt on average.",
+        False,
+        minimum=1,
+    ),
     "mean_return": Metric("mean return", "The sum of the rewards of an episode, averaged over episodes.", of="episode"),
     "episode_length": Metric("mean length", "How many steps an episode has on average.", minimum=0, of="episode"),
 }

@@ -23,6 +23,7 @@ from instar.evaluation.report import FACTS, Report
 from instar.fields import Arrays, Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
+from instar.generation import LENGTH, stream
 from instar.painting import Painter, paints
 from instar.shapes import Choice, Several
 from instar.sources import Source, bounded
@@ -202,6 +203,40 @@ class Model:
             versions={"instar": VERSION},
             notes=[*notes, *drawn],
             folder=None if self.folder is None else str(self.folder),
+        )
+
+    def generate(self, prompt: str = "", **settings: Any) -> str:
+        """A text that goes on after ``prompt``; `stream` says what the ``settings`` are."""
+        return "".join(self.stream(prompt, **settings))
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        length: int = LENGTH,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """What `generate` gives, piece by piece, as it is written.
+
+        Parameters
+        ----------
+        length: in characters; the last piece may go beyond it.
+        temperature: below 1 what is likely becomes likelier; 0 always takes the likeliest symbol.
+        top_p: each symbol is one of the fewest that have this probability together (Holtzman et al. 2020).
+        seed: the same one writes the same text.
+
+        Raises UsageError where the model has not learned from texts how they go on, or a value cannot be.
+        """
+        return stream(
+            self.network,
+            self.targets,
+            prompt=prompt,
+            length=length,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
         )
 
     def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:

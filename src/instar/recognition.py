@@ -89,6 +89,7 @@ def recognize(
     for name in overrides:
         if name not in schema.columns:
             raise no_column(name, schema.columns, place)
+    overrides = {**schema.kinds, **overrides}
     dropped = {**schema.left_out, **dict.fromkeys(roles.exclude, "you excluded it")}
     if schema.given_split not in (None, roles.given_split):
         dropped[schema.given_split] = f"it says a split, and {roles.given_split!r} is to say it"
@@ -124,6 +125,11 @@ def recognize(
             )
         plans[name] = ColumnPlan.survey(name, kind_name, sample.columns[name], settings[kind.settings], place)
     inputs = tuple(name for name in candidates if name in plans and name not in dropped)
+    itself = _answers_itself(roles, plans, place)
+    if itself is not None:
+        dropped |= dict.fromkeys(inputs, f"{itself!r} is answered from itself alone")
+        plans = {name: plan for name, plan in plans.items() if name in roles.needed}
+        inputs = (itself,)
     if not inputs:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
         raise ColumnError(
@@ -132,6 +138,18 @@ def recognize(
             remedy="Say a column's kind with --kind COLUMN=KIND to have it used",
         )
     return Recognition(roles, plans, inputs, dropped)
+
+
+def _answers_itself(roles: Roles, plans: Mapping[str, ColumnPlan], place: str) -> str | None:
+    """The target that is its own input, if there is one. Raises UsageError where it is not the only target."""
+    itself = next((name for name in roles.targets if kinds[plans[name].kind].answers_itself), None)
+    if itself is not None and len(roles.targets) > 1:
+        raise UsageError(
+            f"The column {itself!r} is of kind {plans[itself].kind}, which is answered from itself alone",
+            where=place,
+            remedy="Learn the other targets in a model of their own",
+        )
+    return itself
 
 
 def _most_likely(column: Column, named: str | None, target: bool, unanswered: bool) -> tuple[str, float]:

@@ -28,6 +28,9 @@ Mask      (B, *extent) uint8 codes, `NO_CLASS` where  (B, *extent) uint8 codes
           missing or of no class that is known
 Anomaly   (B, 0) float32: there is nothing to know    (B, parts) float32, how odd each input is, NaN
                                                       where it is missing
+Continuation  as of Symbols                           (B, 3) float32: by how many nats each
+                                                      symbol was a surprise, in all; how many
+                                                      symbols, and characters, there were
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
@@ -35,7 +38,8 @@ a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for 
 labels the row has beside these, which nobody could have answered either; amounts (n, width) float64 as they were read;
 texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing; pictures (n, channels, *extent) float32 in their own
 unit, NaN where missing; masks (n, *extent) uint8, of whose codes `NO_CLASS` says nothing and `STRANGE_CLASS` is a
-class that nobody could have answered.
+class that nobody could have answered; and of a continuation, which is told from the input that it continues, only
+whether there is one, (n, 1) float64, 1 or NaN.
 """
 
 from __future__ import annotations
@@ -207,7 +211,21 @@ class Anomaly:
     false_alarms: float
 
 
-Answer = Choice | Several | Amounts | Symbols | Picture | Mask | Anomaly
+@dataclass(frozen=True)
+class Continuation:
+    """Each symbol of the input of the same name, from those before it; codes as of `Tokens`.
+
+    ``entropy`` is that of the symbols of training rows, in nats: the loss of whoever knows nothing else.
+    ``characters``: of how many each symbol consists, by its code; empty where each is one.
+    """
+
+    vocabulary: int
+    length: int
+    entropy: float
+    characters: tuple[int, ...] = ()
+
+
+Answer = Choice | Several | Amounts | Symbols | Picture | Mask | Anomaly | Continuation
 # Answers with something for each cell of a grid.
 Mapped = Picture | Mask
 

@@ -16,6 +16,7 @@ from instar.shapes import (
     Amounts,
     Anomaly,
     Choice,
+    Continuation,
     Curves,
     Grid,
     Image,
@@ -92,7 +93,7 @@ def test_each_row_is_read_alone(name):
 
 
 @pytest.mark.parametrize(("name", "target"), ROLES)
-def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
+def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):  # noqa: C901 - a case each
     field, arrays = fit(kinds[name], target)
     prepared = field.prepare(arrays)
     assert (field.shape is None) == target and (field.answer is None) == (not target)
@@ -137,6 +138,13 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target):
             there = written[torch.from_numpy(arrays.present)]
             assert (there >= 0).all() and (there < vocabulary).all() and (there[:, 0] > 0).all()
             assert not ((there[:, :-1] == 0) & (there[:, 1:] > 0)).any(), "0 only after a row's end"
+        case Continuation(vocabulary, length, entropy, characters):
+            told = prepared["target"]
+            assert told.shape == (200, length) and told.dtype == torch.int32 and entropy > 0
+            assert torch.equal((told == -1).all(1), torch.from_numpy(~arrays.present))
+            itself = fit(kinds[name], False)[0].prepare(arrays)["tokens"]
+            assert torch.equal(told.clamp(min=0), itself), "it is told from the input itself"
+            assert (itself < vocabulary).all() and len(characters) in (0, vocabulary)
         case Picture(channels, extent, low, high):
             painted = prepared["target"]
             assert painted.shape == (200, channels, *extent) and painted.dtype == torch.float32 and low < high
@@ -222,10 +230,8 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     else:
         decoded = field.decode(target.double().numpy())
     column = [value for value in column_of(kind) if value is not None]
-    if isinstance(field.answer, Choice | Several):
+    if isinstance(field.answer, Choice | Several | Symbols | Continuation):
         assert list(decoded) == column
-    elif isinstance(field.answer, Symbols):
-        assert decoded.tolist() == column
     else:
         assert np.allclose(decoded[:, 0], column, rtol=1e-6)
 
@@ -259,6 +265,8 @@ def test_the_truth_is_what_was_read(name):
     elif isinstance(field.answer, Symbols):
         assert truth.dtype.kind == "U" and truth.shape == (200,)
         assert (truth[~arrays.present] == NO_TEXT).all() and not (truth[arrays.present] == NO_TEXT).any()
+    elif isinstance(field.answer, Continuation):
+        assert np.array_equal(truth, np.where(arrays.present, 1.0, np.nan)[:, None], equal_nan=True)
     elif isinstance(field.answer, Picture):
         assert truth.dtype == np.float32 and truth.shape == (200, field.answer.channels, *field.answer.extent)
         assert np.isnan(truth[~arrays.present]).all()

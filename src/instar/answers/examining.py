@@ -10,13 +10,14 @@ from instar.answers.amounts import AmountsType
 from instar.answers.anomalies import AnomalyType
 from instar.answers.base import AnswerType
 from instar.answers.choice import ChoiceType
+from instar.answers.continuation import ContinuationType
 from instar.answers.masks import MaskType
 from instar.answers.pictures import PictureType
 from instar.answers.several import SeveralType
 from instar.answers.symbols import SymbolsType
 from instar.metrics import LEAST_ROWS, METRICS, Score, scored
 from instar.resampling import Groups
-from instar.shapes import Amounts, Anomaly, Answer, Choice, Mask, Picture, Several, Symbols
+from instar.shapes import Amounts, Anomaly, Answer, Choice, Continuation, Mask, Picture, Several, Symbols
 
 _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Choice: ChoiceType(),
@@ -26,6 +27,7 @@ _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Picture: PictureType(),
     Mask: MaskType(),
     Anomaly: AnomalyType(),
+    Continuation: ContinuationType(),
 }
 
 

@@ -61,10 +61,12 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
 
     SOURCE is a table (CSV, TSV, Parquet, JSON lines; also .gz), a folder with a folder per class or a metadata.csv,
     folders of files that belong together by name (images, masks), an IDX or .npz file, or example:NAME (digits, iris,
-    wine, breast_cancer, diabetes, xor), or gym:ID, a game of Gymnasium to play.
+    wine, breast_cancer, diabetes, xor), or gym:ID, a game of Gymnasium to play, or corpus:FILE_OR_FOLDER, long texts to
+    learn how they go on.
 
     The same command again goes on where it was stopped; a finished one prints its result.
     """
+    from instar.generation import writes
     from instar.learn import learn
     from instar.painting import paints
 
@@ -81,6 +83,7 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
     print_lines(["", f"Model:   {folder}", f"Report:  {Path(folder) / 'report.html'}"])
     out = " --out NEW_FOLDER" if paints(model.targets) else ""
     use = f"play {folder}" if report.protocol == "play" else f"predict {folder} SOURCE_OR_FILES{out}"
+    use = f"generate {folder} --prompt TEXT" if writes(model.targets) else use
     print_lines([f"Use it:  instar {use}"])
 
 

@@ -48,6 +48,12 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
         click.echo(printable(line), err=err)
 
 
+def print_piece(text: str) -> None:
+    """A part of a text of several lines, at once: what it holds was learned from strangers too."""
+    click.echo("".join(each if each in "\n\t" else printable(each) for each in text), nl=False)
+    sys.stdout.flush()
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)

@@ -1,16 +1,17 @@
-"""What is done with a model: ``evaluate``, ``predict``, ``play``, ``inspect``."""
+"""What is done with a model: ``evaluate``, ``predict``, ``generate``, ``play``, ``inspect``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
-from instar.cli.output import json_option, plain, print_json, print_json_rows, print_lines
+from instar.cli.output import json_option, plain, print_json, print_json_rows, print_lines, print_piece
 from instar.cli.root import cli, outside_option
 from instar.errors import UsageError
 
@@ -114,6 +115,39 @@ def play(model: Path, episodes: int, seed: int, environment: str | None, video: 
         print_json(plays.to_json())
         return
     print_lines(plays.summary())
+
+
+@cli.command(short_help="Let a model write on, as the texts that it has learned from.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--prompt", default="", metavar="TEXT", help="What the text begins with.")
+@click.option("--length", type=int, default=500, show_default=True, help="How many characters to write.")
+@click.option(
+    "--temperature",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Below 1 likely symbols become likelier; 0 always takes the likeliest.",
+)
+@click.option(
+    "--top-p",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Draw each symbol from the fewest that have this probability together.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same one writes the same text.")
+@json_option
+def generate(model: Path, prompt: str, as_json: bool, **settings: Any) -> None:
+    """Write a text with MODEL, which has learned from corpus:FILE_OR_FOLDER how texts go on, as it is drawn."""
+    from instar.model import load
+
+    written = load(model).stream(prompt, **settings)
+    if as_json:
+        print_json({"prompt": prompt, "text": "".join(written), **settings})
+        return
+    for piece in chain([prompt], written):
+        print_piece(piece)
+    print_piece("\n")
 
 
 @cli.command(short_help="What a model is, without building it.")

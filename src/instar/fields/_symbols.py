@@ -14,7 +14,7 @@ import polars as pl
 
 from instar.fields._ragged import gather, starts_of
 from instar.fields._state import array, expect
-from instar.fields._texts import BLANK, POINTS, SPACELESS, code_points, pieces, split
+from instar.fields._texts import BLANK, POINTS, SPACELESS, code_points, pieces, split, stretches
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -265,6 +265,15 @@ class Pieces(Parts):
 
     def decode(self, codes: np.ndarray) -> list[str]:
         return [text.replace(BLANK, " ").strip() for text in super().decode(codes)]
+
+
+class Stretches(Pieces):
+    """As `Pieces`, of a text that is kept as it is, whose space is written in private characters (`_texts.visible`)."""
+
+    split = staticmethod(stretches)
+
+    def decode(self, codes: np.ndarray) -> list[str]:
+        return Symbols.decode(self, codes)
 
 
 WAYS: dict[str, type[Symbols]] = {way.name: way for way in (Words, Characters, Parts)}

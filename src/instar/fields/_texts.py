@@ -20,6 +20,11 @@ PIECE = (
 )
 # A private character, by which no text means anything: the blank before a word.
 BLANK = "\ue001"
+# What is space in Unicode, and the private characters for it in a text of which nothing may be lost.
+_SPACES = [chr(9), *map(chr, range(10, 14)), " ", "\x85", "\xa0", "\u1680", *map(chr, range(0x2000, 0x200B))]
+_SPACES += ["\u2028", "\u2029", "\u202f", "\u205f", "\u3000"]
+_WRITTEN_SPACES = {space: BLANK if space == " " else chr(0xE010 + place) for place, space in enumerate(_SPACES)}
+_READ_SPACES = str.maketrans({written: space for space, written in _WRITTEN_SPACES.items()})
 # Scripts whose words no space divides: Thai, Lao, Tibetan, Myanmar, Khmer, Japanese and Chinese.
 SPACELESS = (
     (0x0E00, 0x0FFF),
@@ -102,6 +107,24 @@ def pieces(texts: pl.Series, most: int | None = None) -> tuple[pl.Series, np.nda
         found = found.list.head(most)
     words = found.explode().rename("symbol").str.replace("^ ", BLANK)
     return words, found.list.len().to_numpy().astype(np.int64)
+
+
+def visible(texts: pl.Series) -> pl.Series:
+    """Texts whose space is no space to those who join or strip it: each kind of it is a private character."""
+    return texts.str.replace_many(list(_WRITTEN_SPACES), list(_WRITTEN_SPACES.values()))
+
+
+def with_space(text: str) -> str:
+    """The text of which `visible` gave this one."""
+    return text.translate(_READ_SPACES)
+
+
+def stretches(texts: pl.Series, most: int | None = None) -> tuple[pl.Series, np.ndarray]:
+    """As `pieces`, of texts as `visible` gives them; put together they are the text again, space included."""
+    found = texts.str.extract_all(PIECE.replace(" ?", f"{BLANK}?", 1))
+    if most is not None:
+        found = found.list.head(most)
+    return found.explode().rename("symbol"), found.list.len().to_numpy().astype(np.int64)
 
 
 def code_points(texts: pl.Series, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -129,6 +129,10 @@ class Field(ABC):
         """
         raise TypeError(f"a field of kind {self.kind} is no target")
 
+    def encode(self, text: str) -> np.ndarray:
+        """Codes, int32 (symbols,), of a text to continue. Only of a target that is continued."""
+        raise TypeError(f"a field of kind {self.kind} continues no text")
+
     def draw(self, answer: np.ndarray) -> View:
         """One picture or mask, of those that `decode` and `truth` give. Only of such targets."""
         raise TypeError(f"a field of kind {self.kind} answers no pictures")
@@ -180,6 +184,7 @@ class Kind(ABC):
     ``modality``: Hugging Face's word for its content, as in ``image-classification``, if there is one.
     ``unanswered``: whether it is the kind of a target whose right answers nobody knows or learns from; its column only
         says what a person knows for the exam, and is never an input.
+    ``answers_itself``: whether a target of this kind is answered from itself alone, and is the only input too.
     """
 
     name: ClassVar[str]
@@ -190,6 +195,7 @@ class Kind(ABC):
     reads_files: ClassVar[bool] = False
     modality: ClassVar[str | None] = None
     extent_setting: ClassVar[str | None] = None
+    answers_itself: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, sample: Column, *, target: bool = False) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
@@ -13,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from instar.errors import UsageError
 from instar.networks.base import Head, Inputs, Seen, networks
+from instar.networks.continuation import ContinuationHead
 from instar.networks.heads import make_head
 from instar.networks.maps import make_map_head
 from instar.networks.parts import (
@@ -29,7 +31,7 @@ from instar.networks.parts import (
 from instar.networks.planning import Plan, bodies, plan
 from instar.networks.rebuilding import Rebuilding
 from instar.networks.turning import Turning
-from instar.shapes import Anomaly, Answer, Grid, Mapped, Shape, Symbols
+from instar.shapes import Anomaly, Answer, Continuation, Grid, Mapped, Shape, Symbols
 
 
 class Network(nn.Module):
@@ -52,7 +54,7 @@ class Network(nn.Module):
             raise UsageError(f"The network {plan.principal.name!r} cannot be joined with an ensemble")
         places = list(shapes)
         widths = [part.body.width for part in parts]
-        read = not all(isinstance(answer, Symbols | Mapped) for answer in answers.values())
+        read = not all(isinstance(answer, Symbols | Mapped | Continuation) for answer in answers.values())
         apart = self.own_head is not None or any(networks[part.network].additive for part in plan.parts)
         self.fusion = Fusion(widths) if read and len(parts) > 1 and not apart else None
         self.width = sum(widths) if self.fusion is None else self.fusion.width
@@ -81,6 +83,11 @@ class Network(nn.Module):
         """How many numbers stand for an example before the heads."""
         return self.width * (self.members or 1) + (0 if self.maps is None else self.maps.numbers)
 
+    @property
+    def continued(self) -> InputPart:
+        """The part whose content is continued, where there is such an answer: then it is the only one."""
+        return self.parts[0]  # type: ignore[return-value]
+
     def _head(self, answer: Answer) -> Head:
         """The head for an answer. Raises UsageError where the plan offers nothing for it."""
         plan = self.plan
@@ -88,6 +95,9 @@ class Network(nn.Module):
             decoder = None if plan.writer is None else networks[plan.writer.network].decoder
             if self.steps is not None and plan.writer is not None and decoder is not None:
                 return decoder(plan.writer.settings, self.steps.width, answer, plan.writing)
+        elif isinstance(answer, Continuation):
+            if plan.principal.continues:
+                return ContinuationHead(self.continued.body.step_width or 0, answer)
         elif isinstance(answer, Mapped):
             if self.maps is not None:
                 return make_map_head(answer, self.maps.width, plan.head)
@@ -130,6 +140,8 @@ class Network(nn.Module):
             offered["steps"] = self.steps(self.parts, inputs)
         if self.maps is not None and "map" in needed:
             offered["map"] = self.maps(self.parts, inputs)
+        if "followed" in needed:
+            offered["followed"] = self.continued.followed(inputs)
         if "vector" in needed:
             if self.training and len(self.auxiliary):
                 seen = [part.with_auxiliary(inputs) for part in self.parts]  # type: ignore[operator]
@@ -179,6 +191,17 @@ class Network(nn.Module):
         """The few numbers that stand for each row, (B, width), by target whose head has such."""
         seen = Seen(inputs, self._mean_vector)
         return {target: head.embed(seen) for target, head in self._named_heads() if head.needs == "inputs"}
+
+    @torch.inference_mode()
+    def next_symbol(self, symbols: Sequence[int], state: Any = None) -> tuple[np.ndarray, Any]:
+        """Logits (vocabulary,) of what follows ``symbols``, where a sequence is continued, and the state after them.
+
+        0 stands before the first symbol; ``state``: after those before, None at the beginning.
+        """
+        head = self.heads[0]
+        assert isinstance(head, ContinuationHead) and not self.training
+        steps, state = self.continued.body.follow(torch.tensor([symbols], device=head.output.weight.device), state)
+        return head.output(steps[0, -1]).cpu().numpy(), state
 
     def soften(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Targets of which weighted sums make sense and which `loss` takes too, for mixing examples."""

@@ -41,6 +41,17 @@ class Seen:
     features: Callable[[Inputs], Tensor]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What a body knows before each symbol of a sequence: ``steps`` (B, length, width), of ``symbols`` (B, length).
+
+    A symbol is 0 after a row's end.
+    """
+
+    steps: Tensor
+    symbols: Tensor
+
+
 class Body(nn.Module):
     """Turns one shape's tensors into a vector.
 
@@ -82,6 +93,14 @@ class Body(nn.Module):
         """
         return self(*content), []
 
+    def follow(self, symbols: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """(B, length, step_width) after each of some symbols (B, length), and the state to go on from.
+
+        Each step knows the symbols up to it, of those before what the ``state`` tells, and none after it. Only of
+        networks that continue; rows of the first symbols begin with 0.
+        """
+        raise NotImplementedError
+
     def initialize(self, *inputs: Tensor | None) -> None:
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
 
@@ -90,8 +109,9 @@ class Head(nn.Module):
     """Turns features (B, width), or (B, members, width), into one target's answer.
 
     ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink. ``needs`` is
-    ``vector``, or ``steps`` where `forward` takes a `Memory` instead, ``map`` where it takes (B, width, *extent), or
-    ``inputs`` where it takes what is `Seen` and asks the bodies itself. ``draws``: whether it draws random numbers.
+    ``vector``, or ``steps`` where `forward` takes a `Memory` instead, ``map`` where it takes (B, width, *extent),
+    ``followed`` where it takes what is `Followed`, or ``inputs`` where it takes what is `Seen` and asks the bodies
+    itself. ``draws``: whether it draws random numbers.
     """
 
     needs: ClassVar[str] = "vector"
@@ -145,6 +165,7 @@ class NetworkSpecification:
     decoder: None, or a function (its settings, width of a step, answer, writing settings) -> Head, where its steps can
         be written from.
     maps: whether its bodies can answer cell by cell.
+    continues: whether its bodies `follow` a sequence, so that it can be continued.
     smallest: how many cells along each axis a Grid must have.
     example: what it is drawn and counted for where nobody says; None for something that is usual for its shapes.
     top5_error: None, or the share, in percent, of ImageNet's test photos whose class was not among the five likeliest
@@ -164,6 +185,7 @@ class NetworkSpecification:
     head: Callable[[int, Answer], Head] | None = None
     decoder: Callable[[Any, int, Symbols, Any], Head] | None = None
     maps: bool = False
+    continues: bool = False
     smallest: int = 1
     example: Example | None = None
     top5_error: float | None = None

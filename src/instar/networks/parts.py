@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from instar.errors import SettingError, UsageError
-from instar.networks.base import Body, Head, Inputs, Memory, networks
+from instar.networks.base import Body, Followed, Head, Inputs, Memory, networks
 from instar.networks.planning import Part, Plan, check_extent, flattened
 from instar.shapes import Grid, Shape, Tokens
 
@@ -78,6 +78,13 @@ class InputPart(nn.Module):
         """Maps of the grid, and learned ones, the same in every cell, for what is absent."""
         maps = self.body.map(inputs[self.sources[0]], condition)
         return self._or_absent(maps, inputs, self.absent_cell.view(-1, *(1,) * (maps.dim() - 2)))
+
+    def followed(self, inputs: Inputs) -> Followed:
+        """The content's symbols, each with what is known before it; 0 stands before the first."""
+        symbols = inputs[self.sources[0]]
+        used = (symbols != 0).any(0).nonzero()
+        symbols = symbols[:, : int(used[-1]) + 1 if len(used) else 1].long()
+        return Followed(self.body.follow(functional.pad(symbols[:, :-1], (1, 0)))[0], symbols)
 
     def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
         present = inputs[f"present/{self.name}"]

@@ -14,7 +14,7 @@ from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings
 from instar.networks.rebuilding import RebuildingSettings
 from instar.settings import Settings, build
-from instar.shapes import Anomaly, Answer, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
+from instar.shapes import Anomaly, Answer, Continuation, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
@@ -24,6 +24,7 @@ DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
 DEFAULT_FOR_MAPS = "unet"
 DEFAULT_FOR_REBUILDING = "mlp"
+DEFAULT_FOR_CONTINUING = "lstm-lm"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def choose(
             chosen[name] = DEFAULT_FOR_REBUILDING
         if name is not None and name == reader:
             chosen[name] = DEFAULT_FOR_WRITING
+        if _continues(answers):
+            chosen[name] = DEFAULT_FOR_CONTINUING
         if name is not None and name == mapped:
             chosen[name], reason = DEFAULT_FOR_MAPS, f"{name!r}, of whose every cell something is to be said"
         reasons.append(f"{chosen[name]} for {reason}")
@@ -181,6 +184,8 @@ def plan(
         )
     for input_name, shape in bodies(inputs):
         check_extent(input_name, shape, chosen[input_name], (enlarging or {}).get(str(input_name)))
+    if _continues(written):
+        _check_continued(inputs, answers, chosen)
     groups = _groups(inputs, chosen, name, written)
     filled = build(groups, given or {})
     parts = tuple(Part(grid, network, filled[networks[network].settings]) for grid, network in chosen.items())
@@ -208,7 +213,7 @@ def _groups(
 ) -> tuple[type[Settings], ...]:
     own_head = name is not None and networks[name].head is not None
     groups = [networks[network].settings for network in chosen.values()]
-    if not own_head and not all(isinstance(answer, Symbols | Picture | Anomaly) for answer in answers or (None,)):
+    if not own_head and not all(isinstance(answer, Symbols | Picture | Anomaly | Continuation) for answer in answers or (None,)):
         groups.append(HeadSettings)
     if _rebuilds(answers):
         groups.append(RebuildingSettings)
@@ -223,6 +228,25 @@ def _writes(answers: Sequence[Answer]) -> bool:
 
 def _rebuilds(answers: Sequence[Answer]) -> bool:
     return any(isinstance(answer, Anomaly) and answer.question == "rebuild" for answer in answers)
+
+
+def _continues(answers: Sequence[Answer]) -> bool:
+    return any(isinstance(answer, Continuation) for answer in answers)
+
+
+def _check_continued(
+    inputs: Mapping[str, Shape], answers: Mapping[str, Answer], chosen: Mapping[str | None, str]
+) -> None:
+    """Raises UsageError where a sequence is not continued from itself alone, or the network cannot."""
+    if list(inputs) != list(answers) or len(inputs) != 1 or not isinstance(next(iter(inputs.values())), Tokens):
+        raise UsageError("A sequence is continued from itself alone, and there are other inputs or answers beside it")
+    network = next(iter(chosen.values()))
+    if not networks[network].continues:
+        able = [name for name, each in networks.items() if each.continues]
+        raise UsageError(
+            f"The network {network!r} continues nothing: it looks at a sequence as a whole",
+            remedy=f"Use the network {', '.join(able[:-1])} or {able[-1]}",
+        )
 
 
 def _mapped(inputs: Mapping[str, Shape], answers: Sequence[Answer]) -> str | None:

@@ -144,6 +144,7 @@ class Schema:
         `instar.sources.matching.match` gives them the name that a model expects.
     identifier: the column whose cells tell records apart, where a record is more than a row: answers begin with it.
     left_out: what nobody should learn from, each with the reason, whether it is one of the columns or not.
+    kinds: of which kind columns are, where the source knows it for certain.
     """
 
     columns: tuple[str, ...]
@@ -153,6 +154,7 @@ class Schema:
     nameless: tuple[str, ...] = ()
     identifier: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(ABC):

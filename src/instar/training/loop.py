@@ -146,6 +146,7 @@ class _Learner:
     def learn(self, seconds: float | None, should_stop: Callable[[], bool]) -> None:
         """Step after step, until `Progress.stopped_by` says why it is over."""
         progress, steps = self.progress, self.training.steps
+        norm = rate = math.nan
         while not progress.stopped_by:
             if progress.step >= self.epochs * steps:
                 progress.stopped_by = "epochs"
@@ -156,10 +157,13 @@ class _Learner:
                 if should_stop():
                     self.record.save()
                     raise InterruptionError("Stopped, and saved", remedy="Run the same command again to go on")
-                if seconds is not None and progress.seconds >= seconds:
+                spent = 0.0 if seconds is None else progress.seconds / seconds if seconds else 1.0
+                if spent >= 1:
+                    if progress.loss_rows:
+                        self.evaluate(norm, rate)
                     progress.stopped_by = "time"
                     break
-                loss, norm, rate = self.step(batch)
+                loss, norm, rate = self.step(batch, spent)
                 progress.step += 1
                 progress.loss_sum += loss * len(batch.rows)
                 progress.loss_rows += len(batch.rows)
@@ -171,8 +175,8 @@ class _Learner:
                 if progress.stopped_by:
                     break
 
-    def step(self, batch: Batch) -> tuple[float, float, float]:
-        """One step down the gradient. Returns the loss, the gradient's norm and the rate."""
+    def step(self, batch: Batch, spent: float) -> tuple[float, float, float]:
+        """One step down the gradient, where ``spent`` of the time is over: loss, norm of the gradient, rate."""
         settings, step, parameters = self.settings, self.progress.step, self.state.parameters
         batch = self.place(batch)
         inputs, targets = self.mix(batch) if self.mixup else (batch.inputs, batch.targets)
@@ -184,7 +188,7 @@ class _Learner:
         value, norm = loss.item(), torch.linalg.vector_norm(parameters.gradient).item()
         if not math.isfinite(value + norm):
             raise self.diverged("The loss" if not math.isfinite(value) else "The gradient of the loss")
-        factor = rate_factor(self.schedule, step, self.planned * self.training.steps, settings.warmup)
+        factor = rate_factor(self.schedule, step, self.planned * self.training.steps, settings.warmup, spent)
         rate = (settings.rate or 0.0) * self.progress.factor * factor
         with torch.no_grad():
             regularize_gradient(parameters, settings, norm)

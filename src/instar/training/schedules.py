@@ -61,11 +61,14 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-def rate_factor(schedule: str, step: int, steps: int, warmup: int = 0) -> float:
-    """The factor of the rate at ``step`` (from 0) of ``steps`` in all, the first ``warmup`` of them rising linearly."""
+def rate_factor(schedule: str, step: int, steps: int, warmup: int = 0, spent: float = 0.0) -> float:
+    """The factor of the rate at ``step`` (from 0) of ``steps`` in all, the first ``warmup`` of them rising linearly.
+
+    ``spent``: which share of the time is over, where it is limited: a rate falls with what ends sooner.
+    """
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(1, steps - warmup)
+    done = max(spent, (step - warmup) / max(1, steps - warmup))
     return SCHEDULES[schedule].factor(min(1.0, done))
 
 
