@@ -14,7 +14,19 @@ from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings
 from instar.networks.rebuilding import RebuildingSettings
 from instar.settings import Settings, build
-from instar.shapes import Anomaly, Answer, Continuation, Grid, Mapped, Picture, Shape, Symbols, Tokens, Vector, mapped_from
+from instar.shapes import (
+    Anomaly,
+    Answer,
+    Continuation,
+    Grid,
+    Mapped,
+    Picture,
+    Shape,
+    Symbols,
+    Tokens,
+    Vector,
+    mapped_from,
+)
 
 DEFAULT_FOR_ROWS = "tabm"
 DEFAULT_FOR_GRIDS = "resnet"
@@ -213,7 +225,9 @@ def _groups(
 ) -> tuple[type[Settings], ...]:
     own_head = name is not None and networks[name].head is not None
     groups = [networks[network].settings for network in chosen.values()]
-    if not own_head and not all(isinstance(answer, Symbols | Picture | Anomaly | Continuation) for answer in answers or (None,)):
+    if not own_head and not all(
+        isinstance(answer, Symbols | Picture | Anomaly | Continuation) for answer in answers or (None,)
+    ):
         groups.append(HeadSettings)
     if _rebuilds(answers):
         groups.append(RebuildingSettings)
