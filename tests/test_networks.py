@@ -175,11 +175,12 @@ LOADED = """
 import sys, torch
 from instar.networks import Network, networks, plan
 from instar.networks.initialization import Undrawn
-from instar.shapes import Amounts, Choice, Grid, Tokens, Vector
+from instar.shapes import Amounts, Choice, Encoder, Grid, Tokens, Vector
 
 answers = {"y": Choice((3, 1, 0)), "z": Amounts(2)}
+PRETRAINED = Tokens(30, 11, encoder=Encoder("nowhere", 1, 4, 2, 4, 12))
 for name in networks:
-    for shape in (Vector(3, (4, 40)), Grid(3, (80, 80)), Grid(2, (24,)), Tokens(30, 11)):
+    for shape in (Vector(3, (4, 40)), Grid(3, (80, 80)), Grid(2, (24,)), Tokens(30, 11), PRETRAINED):
         given = {"number_embedding": "periodic"} if name == "tabm" else {}
         try:
             planned = plan({"x": shape}, answers if name != "perceptron" else {"y": Choice((3, 1))}, name, given)

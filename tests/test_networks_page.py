@@ -4,10 +4,16 @@ import re
 from pathlib import Path
 
 from instar.networks import assemble, networks
-from instar.shapes import Choice, Grid, Tokens, Vector
+from instar.shapes import Choice, Encoder, Grid, Tokens, Vector
 
 PAGE = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
-SHAPES = {"rows": Vector(4, (3,)), "series": Grid(2, (100,)), "pictures": Grid(3, (32, 32)), "symbols": Tokens(500, 20)}
+SHAPES = {
+    "rows": Vector(4, (3,)),
+    "series": Grid(2, (100,)),
+    "pictures": Grid(3, (32, 32)),
+    "symbols": Tokens(500, 20),
+    "pretrained pieces": Tokens(500, 20, encoder=Encoder("minilm", 1, 4, 2, 4, 20)),
+}
 
 
 def rows():

@@ -14,7 +14,7 @@ from instar.training.machine import choose_threads
 from published import UNPUBLISHED
 
 TWO = {"y": Choice((1, 1))}
-OF_TOKENS = [name for name in UNPUBLISHED if Tokens in networks[name].shapes]
+OF_TOKENS = [name for name in UNPUBLISHED if networks[name].takes(Tokens(12, 9))]
 OF_SERIES = [name for name in UNPUBLISHED if networks[name].takes(Grid(2, (24,)))]
 RECURRENT = ("rnn", "lstm", "gru")
 

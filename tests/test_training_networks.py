@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from encoders import write_encoder
 from instar.errors import InterruptionError
 from instar.networks import Network, assemble
 from instar.networks.base import networks
+from instar.pretrained import read_encoder
 from instar.shapes import Choice, Grid, Shape, Tokens, Vector
 from instar.training.loop import train
 from instar.training.settings import resolve
@@ -20,7 +22,7 @@ from training_examples import TinyBatches, fingerprint
 ROWS = 96
 
 
-def build(name: str) -> tuple[Network, TinyBatches]:
+def build(name: str, folder: Path) -> tuple[Network, TinyBatches]:
     """The network for a shape that it takes, with dropout where it can have some, and examples of that shape."""
     generator = torch.Generator().manual_seed(0)
     target = torch.randint(0, 2, (ROWS,), generator=generator)
@@ -32,6 +34,11 @@ def build(name: str) -> tuple[Network, TinyBatches]:
         shape = Tokens(12, 9)
         tokens = torch.randint(2, 7, (ROWS, 9), generator=generator, dtype=torch.int32) + 5 * target[:, None].int()
         tokens[torch.arange(9) >= torch.randint(1, 10, (ROWS, 1), generator=generator)] = 0
+        inputs = {"tokens/x": tokens, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
+    elif networks[name].pretrained:
+        known, vocabulary = read_encoder(str(write_encoder(folder / "encoder")))
+        shape = Tokens(len(vocabulary.pieces), 9, encoder=known)
+        tokens = torch.randint(2, 12, (ROWS, 9), generator=generator, dtype=torch.int32) + 5 * target[:, None].int()
         inputs = {"tokens/x": tokens, "present/x": torch.rand(ROWS, generator=generator) < 0.9}
     else:
         cells = max(16, networks[name].smallest)
@@ -51,7 +58,7 @@ def test_every_network_learns_and_goes_on_with_the_same_bits(name: str, tmp_path
     settings = resolve({"batch": 32, "epochs": 3, "device": "cpu", "threads": 1}, networks[name].recipe, ROWS)
 
     def learn(folder: Path, steps: int = 10**9) -> Network:
-        network, batches = build(name)
+        network, batches = build(name, folder)
         asked = itertools.count()
         train(network, batches, batches, settings, folder=folder, seed=3, should_stop=lambda: next(asked) >= steps)
         return network
@@ -62,7 +69,7 @@ def test_every_network_learns_and_goes_on_with_the_same_bits(name: str, tmp_path
             learn(tmp_path / "parts", steps)
     assert fingerprint(learn(tmp_path / "parts")) == fingerprint(whole)
     assert all(each.grad is None and each.is_contiguous() for each in whole.parameters())
-    network, batches = build(name)
+    network, batches = build(name, tmp_path)
     with torch.no_grad():
         before, after = (each.eval().loss(batches.inputs, {"y": batches.target}).item() for each in (network, whole))
     assert after < before

@@ -21,6 +21,8 @@ from instar.shapes import Grid, Mapped, Vector, mapped_from
 
 # Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
 PREPARED_BYTES = 256 * 2**20
+# And where a network that has read much makes what it knows of them once, which takes far longer than learning.
+FIXED_BYTES = 2**30
 # A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
 BLOCK_BYTES = 32 * 2**20
 # What a field of another shape than Vector prepares, each under a name of its own; ``whole`` is for itself alone, to
@@ -116,10 +118,19 @@ def prepare_inputs(fields: Sequence[Field], arrays: Mapping[str, Arrays]) -> dic
 
 
 class Examples:
-    """The examples of a store as fitted fields see them."""
+    """The examples of a store as fitted fields see them.
 
-    def __init__(self, store: Contents, inputs: Sequence[Field], targets: Sequence[Field]) -> None:
-        self.store, self.inputs, self.targets = store, tuple(inputs), tuple(targets)
+    ``fix`` adds to prepared inputs what a network makes of them once and for all (`Network.fixed`).
+    """
+
+    def __init__(
+        self,
+        store: Contents,
+        inputs: Sequence[Field],
+        targets: Sequence[Field],
+        fix: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
+    ) -> None:
+        self.store, self.inputs, self.targets, self.fix = store, tuple(inputs), tuple(targets), fix
         self.places = _places(self.inputs)
 
     def __len__(self) -> int:
@@ -138,8 +149,9 @@ class Examples:
             back = np.empty_like(order)
             back[order] = np.arange(len(order))
             arrays = {name: self.store.column(name).arrays(rows[order]).rows(back) for name in names}
+        inputs = prepare_inputs(self.inputs, arrays)
         return Batch(
-            prepare_inputs(self.inputs, arrays),
+            inputs if self.fix is None else self.fix(inputs),
             {field.name: field.prepare(arrays[field.name])["target"] for field in self.targets},
             None,
             torch.from_numpy(rows),
@@ -279,7 +291,8 @@ class Batches:
         self.steps = whole + (rest > (1 if whole else 0))
         row_bytes = examples.row_bytes if len(self.rows) else 1
         self._per_block = max(1, BLOCK_BYTES // (row_bytes * size))
-        self._prepared = self._prepare_all() if row_bytes * len(self.rows) <= PREPARED_BYTES else None
+        most = PREPARED_BYTES if examples.fix is None else FIXED_BYTES
+        self._prepared = self._prepare_all() if row_bytes * len(self.rows) <= most else None
 
     def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number`` from ``first_step`` on: the same ones, wherever one begins."""

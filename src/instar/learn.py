@@ -233,6 +233,7 @@ def look_around(
     if not len(held_out):
         training, held_out = training[::2], training[1::2]
     findings += map(str, found)
+    findings += [f"Column {each.name!r} {each.advice}." for each in inputs if each.advice]
     for sentence in (*findings, *division.notes):
         logger.info("- %s", sentence)
     leaks = [str(each) for each in giveaways(Examples(columns.store, inputs, targets), training, held_out)]

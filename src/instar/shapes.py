@@ -98,16 +98,34 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Encoder:
+    """A transformer that was trained elsewhere: how large it is, and ``source``, where its weights come from.
+
+    ``depth`` blocks with ``heads`` each, ``width`` numbers for a step, ``inner`` in a block's hidden layer, and learned
+    vectors for the first ``positions`` steps.
+    """
+
+    source: str
+    depth: int
+    width: int
+    heads: int
+    inner: int
+    positions: int
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A sequence of symbols: codes in ``range(vocabulary)``, at most ``length`` of them in a row.
 
     Code 0 is no symbol and fills what is left of a shorter row, 1 stands for every symbol that was never learned.
     ``subwords``: how many hashes from 1 to 2**31 - 1 of what its symbols are made of come with a row at most.
+    ``encoder``: whose vocabulary it is, if it is that of a pretrained network.
     """
 
     vocabulary: int
     length: int
     subwords: int = 0
+    encoder: Encoder | None = None
 
 
 Shape = Vector | Grid | Tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,26 @@ from instar.answering import answers_for, rows_at_a_time, truths_for
 from instar.answers import type_of
 from instar.batches import Batches, Examples
 from instar.columns import Columns, Fitted, shapes_of
+from instar.errors import InterruptionError
 from instar.fields import Field
 from instar.seeds import seed_for
 from instar.training.settings import TrainingSettings, resolve
 
 if TYPE_CHECKING:
+    import torch
+
     from instar.networks.assemble import Network
     from instar.networks.planning import Plan
     from instar.training.loop import Outcome
 
+Inputs = dict[str, "torch.Tensor"]
+
 # Training rows from which a network sets what depends on the data (bin edges, say).
 INITIALIZING_ROWS = 16_384
+# Examples of which a network makes together what it never makes again.
+FIXED_TOGETHER = 64
+
+logger = logging.getLogger("instar")
 
 
 @dataclass(frozen=True)
@@ -99,10 +109,14 @@ def conduct(
 
     assert settings.batch is not None  # `resolve` leaves nothing open
     size = rows_at_a_time(network, inputs)  # the batch that suits learning may be a single row
+    learned = examples
+    if network.has_fixed:
+        learned = Examples(material.columns.store, inputs, targets, _fixed_by(network, should_stop))
+        logger.info("Reading %s examples with what the network knows already.", f"{len(training):,}")
     outcome = train(
         network,
-        Batches(examples, training, size=settings.batch, seed=material.seed, augment=True),
-        None if validation is None else Batches(examples, validation, size=size, seed=material.seed, shuffle=False),
+        Batches(learned, training, size=settings.batch, seed=material.seed, augment=True),
+        None if validation is None else Batches(learned, validation, size=size, seed=material.seed, shuffle=False),
         settings,
         folder=folder,
         seed=material.seed,
@@ -112,6 +126,23 @@ def conduct(
         stage=stage,
     )
     return Trial(inputs, targets, network, settings, outcome, examples)
+
+
+def _fixed_by(network: Network, should_stop: Callable[[], Any]) -> Callable[[Inputs], Inputs]:
+    """`Network.fixed`, a few rows at a time. Raises InterruptionError where somebody asked to stop."""
+    import torch
+
+    def fix(inputs: Inputs) -> Inputs:
+        rows = len(next(iter(inputs.values())))
+        parts = []
+        for start in range(0, rows, FIXED_TOGETHER):
+            if should_stop():
+                raise InterruptionError("Stopped before training began", remedy="Run the same command again")
+            part = slice(start, start + FIXED_TOGETHER)
+            parts.append(network.fixed({name: tensor[part] for name, tensor in inputs.items()}))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    return fix
 
 
 def _answered(examples: Examples, rows: np.ndarray) -> np.ndarray | None:

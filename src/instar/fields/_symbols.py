@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,6 +62,11 @@ class Census:
         assert self._counts is not None
         return self._counts.filter(pl.col("count") >= least).sort(["count", "symbol"], descending=[True, False])
 
+    def share(self, words: Sequence[str]) -> float:
+        """Which part of all words and signs these are."""
+        assert self._counts is not None
+        return float(self._counts.filter(pl.col("symbol").is_in(words))["count"].sum()) / max(1, self.total)
+
     @property
     def sample(self) -> pl.Series:
         """Some of the texts, the same ones however the chunks were cut."""
@@ -92,14 +97,12 @@ class Census:
 class Symbols(ABC):
     """A vocabulary, and how a text is taken apart into it.
 
-    texts: (known,) the symbols in the order of their codes, `FIRST` on. customary: how many there are at most where
-        nobody says.
+    texts: (known,) the symbols in the order of their codes, `FIRST` on.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     unit_of_known: ClassVar[str]
-    customary: ClassVar[int] = 30_000
 
     def __init__(self, texts: pl.Series) -> None:
         self.texts = texts
@@ -107,11 +110,6 @@ class Symbols(ABC):
     @property
     def vocabulary(self) -> int:
         return len(self.texts) + FIRST
-
-    @classmethod
-    @abstractmethod
-    def fit(cls, census: Census, most: int, least: int) -> Symbols:
-        """The ``most`` frequent symbols of those that occur at least ``least`` times."""
 
     @abstractmethod
     def encode(self, texts: pl.Series, most: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,10 +131,21 @@ class Symbols(ABC):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Symbols:
-        return cls(_stored_texts(arrays))
+        return cls(stored_texts(arrays))
 
 
-class Words(Symbols):
+class FoundSymbols(Symbols):
+    """Symbols that are found in training texts. customary: how many there are at most where nobody says."""
+
+    customary: ClassVar[int] = 30_000
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, census: Census, most: int, least: int) -> FoundSymbols:
+        """The ``most`` frequent symbols of those that occur at least ``least`` times."""
+
+
+class Words(FoundSymbols):
     name, unit, unit_of_known = "words", "words", "words"
 
     @classmethod
@@ -153,7 +162,7 @@ class Words(Symbols):
         return pl.Series(np.arange(FIRST, self.vocabulary, dtype=np.int32))
 
 
-class Characters(Symbols):
+class Characters(FoundSymbols):
     name, unit, unit_of_known = "characters", "characters", "characters"
 
     @classmethod
@@ -173,12 +182,12 @@ class Characters(Symbols):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Characters:
-        texts = _stored_texts(arrays)
+        texts = stored_texts(arrays)
         expect(bool((texts.str.len_chars() == 1).all()), "characters")
         return cls(texts)
 
 
-class Parts(Symbols):
+class Parts(FoundSymbols):
     """Byte-pair encoding (Sennrich, Haddow & Birch 2016): what occurs often is one symbol, the rest is spelled.
 
     texts: a part that begins a word begins with a private character. merges: int32 (m, 2), which two parts become one,
@@ -239,7 +248,7 @@ class Parts(Symbols):
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Parts:
-        texts = _stored_texts(arrays)
+        texts = stored_texts(arrays)
         merges = array(arrays, "merges", np.int32, None, 2)
         expect(len(merges) <= len(texts) and bool(((merges >= 0) & (merges < len(texts))).all()), "merges")
         known = texts.to_list()
@@ -276,7 +285,7 @@ class Stretches(Pieces):
         return Symbols.decode(self, codes)
 
 
-WAYS: dict[str, type[Symbols]] = {way.name: way for way in (Words, Characters, Parts)}
+WAYS: dict[str, type[FoundSymbols]] = {way.name: way for way in (Words, Characters, Parts)}
 
 
 def _frequent_characters(points: np.ndarray, most: int, least: int) -> list[str]:
@@ -295,7 +304,7 @@ def _learned(tokenizer: Tokenizer) -> tuple[pl.Series, np.ndarray]:
     return pl.Series(texts, dtype=pl.String), np.array(merges, np.int32).reshape(len(merges), 2)
 
 
-def _stored_texts(arrays: Mapping[str, np.ndarray]) -> pl.Series:
+def stored_texts(arrays: Mapping[str, np.ndarray]) -> pl.Series:
     """The symbols of a state. Raises ValueError, KeyError."""
     content, lengths = array(arrays, "symbols", np.uint8, None), array(arrays, "lengths", np.int32, None)
     expect(len(lengths) <= LARGEST_VOCABULARY, "too many symbols")

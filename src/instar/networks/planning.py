@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from instar.errors import ModelError, UsageError
@@ -37,6 +38,7 @@ DEFAULT_FOR_WRITING = "transformer"
 DEFAULT_FOR_MAPS = "unet"
 DEFAULT_FOR_REBUILDING = "mlp"
 DEFAULT_FOR_CONTINUING = "lstm-lm"
+DEFAULT_FOR_PRETRAINED = "bert"
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def choose(
         chosen[name], reason = _default(name, shape)
         if chosen[name] == DEFAULT_FOR_ROWS and _rebuilds(answers):
             chosen[name] = DEFAULT_FOR_REBUILDING
-        if name is not None and name == reader:
+        if name is not None and name == reader and networks[DEFAULT_FOR_WRITING].takes(shape):
             chosen[name] = DEFAULT_FOR_WRITING
         if _continues(answers):
             chosen[name] = DEFAULT_FOR_CONTINUING
@@ -154,6 +156,8 @@ def choose(
 
 def _default(name: str | None, shape: Shape) -> tuple[str, str]:
     """The default network for a body, and for what it is, with the reason."""
+    if isinstance(shape, Tokens) and shape.encoder is not None:
+        return DEFAULT_FOR_PRETRAINED, f"{name!r}, with what {PurePath(shape.encoder.source).name} knows of texts"
     if isinstance(shape, Tokens):
         network = DEFAULT_FOR_LETTERS if are_letters(shape) else DEFAULT_FOR_WORDS
         return network, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
@@ -301,6 +305,8 @@ def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str
     for input_name, shape in bodies(inputs):
         fits = specification.takes(shape) or specification.takes(flattened(shape))
         chosen[input_name] = name if fits else _default(input_name, shape)[0]
+    if name not in chosen.values() and Tokens in specification.shapes:
+        _check_pretrained(inputs, specification)
     if name not in chosen.values():
         raise UsageError(
             f"The network {name!r} takes {_in_words(specification)}, and there is nothing such among the inputs",
@@ -327,6 +333,21 @@ def check_extent(input_name: str | None, shape: Shape, network: str, enlarging: 
         f"{input_name!r} have {size}",
         remedy=remedy,
     )
+
+
+def _check_pretrained(inputs: Mapping[str, Shape], specification: NetworkSpecification) -> None:
+    """Raises UsageError where a network is named that a setting goes with, or the other way round."""
+    encoders = [shape.encoder for shape in inputs.values() if isinstance(shape, Tokens)]
+    if specification.pretrained and encoders:
+        raise UsageError(
+            f"The network {specification.name!r} learns on from pretrained weights, and it is not said from which",
+            remedy="Say it for the texts with --set pretrained=minilm, or leave out --network",
+        )
+    if any(encoders):
+        raise UsageError(
+            f"The network {specification.name!r} cannot take over pretrained weights",
+            remedy=f"Leave out --network, which is {DEFAULT_FOR_PRETRAINED!r} then, or the setting pretrained",
+        )
 
 
 def _in_words(specification: NetworkSpecification) -> str:

@@ -26,6 +26,7 @@ class FlatParameters:
     matrices: the weights of hidden linear and convolutional layers as matrices, the first part of ``weights``.
     others: the part of ``weights`` after them.
     buffers: the network's other tensors by name (running statistics, for example); they are its own, not copies.
+        Parameters that never learn are not among them: nothing changes them.
     layout: hex digits that differ for networks whose parameters are laid out otherwise.
 
     The network must not be moved or replaced in parts until `release`.
@@ -65,7 +66,11 @@ class FlatParameters:
         self.decayed = weights[:end_of_decayed]
         self.others = _leaf(weights, self.gradient, end_of_matrices, (size - end_of_matrices,))
         own = {id(each) for each in self._trained.values()}
-        self.buffers = {name: each for name, each in network.state_dict(keep_vars=True).items() if id(each) not in own}
+        self.buffers = {
+            name: each
+            for name, each in network.state_dict(keep_vars=True).items()
+            if id(each) not in own and not isinstance(each, nn.Parameter)
+        }
         described = [(name, tuple(each.shape)) for name, each in self._trained.items()]
         self.layout = hashlib.sha256(repr((described, sorted(self.buffers), channels_last)).encode()).hexdigest()[:16]
 
