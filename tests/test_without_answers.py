@@ -15,9 +15,13 @@ from instar.errors import ColumnError, InstarError, UsageError
 from instar.fields import kinds
 from instar.networks.assemble import assemble
 from instar.shapes import Anomaly, Grid, Tokens, Vector
+from instar.sources.locate import locate
+from instar.unanswered import without_target
 
 ROWS = 1_500
-QUICK = {"epochs": 8, "rivals": False, "batch": 64}
+QUICK = {"rivals": False, "batch": 64, "threads": 1}
+# One training alone: nothing is examined, and nothing learned twice.
+ONCE = {**QUICK, "test_share": 0, "relearn_below": 0}
 
 
 def related(rows: int, seed: int = 0) -> pl.DataFrame:
@@ -34,7 +38,7 @@ def related(rows: int, seed: int = 0) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> instar.Model:
     out = tmp_path_factory.mktemp("odd") / "model"
-    return instar.train(related(ROWS), odd="fraud", out=out, bottleneck=3, **{**QUICK, "epochs": 60})
+    return instar.train(related(ROWS), odd="fraud", out=out, bottleneck=3, epochs=60, **QUICK)
 
 
 def test_a_row_that_breaks_what_holds_between_columns_is_odd_though_each_cell_is_usual(learned):
@@ -107,13 +111,20 @@ def photos(folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("folder", ["", "cats"])
-def test_photos_of_one_sort_are_learned_by_how_they_are_turned(tmp_path, folder):
-    photos(tmp_path / "photos" / folder, 120)
-    if not folder:
-        with pytest.raises(ColumnError, match="--no-target"):
-            instar.train(tmp_path / "photos", out=tmp_path / "refused")
-    model = instar.train(tmp_path / "photos", no_target=True, out=tmp_path / "run", epochs=25, batch=32, rivals=False)
+def test_photos_of_one_class_alone_are_learned_from_as_such(tmp_path):
+    photos(tmp_path / "photos" / "cats", 3)
+    schema = without_target(locate(tmp_path / "photos"), None, ()).schema()
+    assert schema.columns == ("file", "class", "anomaly") and schema.target == "anomaly"
+    assert list(schema.left_out) == ["class"]
+
+
+def test_photos_of_one_sort_are_learned_by_how_they_are_turned(tmp_path):
+    photos(tmp_path / "photos", 120)
+    with pytest.raises(ColumnError, match="--no-target"):
+        instar.train(tmp_path / "photos", out=tmp_path / "refused")
+    model = instar.train(
+        tmp_path / "photos", no_target=True, out=tmp_path / "run", question="turn", width=8, epochs=20, **ONCE
+    )
     (target,) = model.targets
     assert target.answer == Anomaly(("file",), target.answer.width, "turn", 0.05)
     generator = np.random.default_rng(5)
@@ -147,11 +158,11 @@ def test_wrong_questions_are_refused_with_a_remedy(tmp_path):
 
 
 def test_answers_of_the_source_are_not_learned_from(tmp_path):
-    model = instar.train("example:iris", no_target=True, out=tmp_path / "run", epochs=1, rivals=False)
+    model = instar.train("example:iris", no_target=True, out=tmp_path / "run", epochs=1, **ONCE)
     assert "species" not in [each.name for each in model.inputs] and len(model.inputs) == 4
     assert any("is left out: it holds answers" in finding for finding in model.report.findings)
     with pytest.raises(UsageError, match="no few numbers"):
-        instar.train("example:iris", out=tmp_path / "other", epochs=1, rivals=False).embed("example:iris")
+        instar.train("example:iris", out=tmp_path / "other", epochs=1, **ONCE).embed("example:iris")
 
 
 def test_what_is_said_of_rows_is_read_as_people_write_it():
@@ -197,18 +208,18 @@ def test_a_network_begins_as_the_constant_answer_on_every_shape():
     torch.manual_seed(0)
     answer = Anomaly(tuple(SHAPES), 4, "rebuild", 0.05)
     network = assemble(SHAPES, {"odd": answer})
-    inputs = drawn(400, 1)
+    inputs = drawn(48, 1)
     network.initialize(inputs)
     network.eval()
     errors = network.answer(inputs)["odd"]
-    assert errors.shape == (400, 5)
+    assert errors.shape == (48, 5)
     assert torch.allclose(errors.nanmean(0), torch.ones(5), atol=0.02)
     assert errors[1].isnan().tolist() == [False, True, True, True, True]
-    assert network.loss(inputs, {"odd": torch.zeros(400, 0)}).item() == pytest.approx(1, abs=0.05)
+    assert network.loss(inputs, {"odd": torch.zeros(48, 0)}).item() == pytest.approx(1, abs=0.05)
     network.train()
     torch.manual_seed(1)
     assert network.stochastic
-    network.loss(inputs, {"odd": torch.zeros(400, 0)}).backward()
+    network.loss(inputs, {"odd": torch.zeros(48, 0)}).backward()
     assert all(each.grad is not None and each.grad.isfinite().all() for each in network.heads[0].parameters())
 
 

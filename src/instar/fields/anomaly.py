@@ -17,7 +17,7 @@ from instar.fields.digest import MISSING, digest, words
 from instar.settings import Settings, setting
 from instar.shapes import Anomaly, Grid, Shape, Text, Tokens, Vector
 from instar.sources import Column, FileColumn
-from instar.words import percent
+from instar.words import counted, percent
 
 # Codes of what is said of a row.
 USUAL, ODD, UNSAID = 0, 1, 2
@@ -45,10 +45,10 @@ class AnomalySettings(Settings):
         source="Vovk, Gammerman & Shafer 2005",
     )
     question: str = setting(
-        "auto",
+        REBUILD,
         "what a network is asked of a row, whose wrong answers make it odd: to rebuild it from a bottleneck, or how a "
-        "picture was turned and shifted; auto turns where the only input is pictures",
-        choices=("auto", *QUESTIONS),
+        "picture was turned and shifted, where pictures are the only input",
+        choices=QUESTIONS,
         source="Rumelhart, Hinton & Williams 1986; Golan & El-Yaniv 2018",
     )
     bottleneck: int | None = setting(
@@ -92,11 +92,14 @@ class AnomalyField(Field):
         return Text(("usual", "odd", "missing")[int(arrays.values[row])])
 
     def describe(self) -> str:
+        asked = "how each picture was turned and shifted"
+        if self.answer.question == REBUILD:
+            asked = f"to rebuild each row from {counted(self.answer.width, 'number')}"
         usual, odd = self.said
         if self.odd is None:
-            return "nobody says which rows are odd"
+            return f"a network is asked {asked}, and nobody says which rows are odd"
         share = percent(odd / max(1, usual + odd))
-        return f"odd is what is {quote(self.odd)}, {share} of the rows that are learned from, which nothing learns of"
+        return f"a network is asked {asked}; what is {quote(self.odd)} is odd, {share} of the training rows"
 
     def state(self) -> State:
         answer = self.answer
@@ -121,15 +124,13 @@ class AnomalyField(Field):
 
 def _question(shapes: Sequence[Shape], settings: AnomalySettings) -> tuple[int, str]:
     """The bottleneck's width, and what is asked of inputs of these shapes. Raises ColumnError."""
-    turned = len(shapes) == 1 and _can_be_turned(shapes[0])
-    question = settings.question if settings.question != "auto" else TURN if turned else REBUILD
-    if question == TURN and not turned:
+    if settings.question == TURN and not (len(shapes) == 1 and _can_be_turned(shapes[0])):
         raise ColumnError(
             f"Only pictures of at least {_LEAST_SIDE} cells a side, without anything beside them, can be turned",
             remedy="Leave out the setting question",
         )
     numbers = sum(map(_numbers, shapes))
-    return settings.bottleneck or max(1, round(math.sqrt(numbers))), question
+    return settings.bottleneck or max(1, round(math.sqrt(numbers))), settings.question
 
 
 def _can_be_turned(shape: Shape) -> bool:
