@@ -27,7 +27,7 @@ FIXED_BYTES = 2**30
 BLOCK_BYTES = 32 * 2**20
 # What a field of another shape than Vector prepares, each under a name of its own; ``whole`` is for itself alone, to
 # vary a grid that is a part of it.
-PARTS = ("grid", "tokens", "subwords", "present", "whole")
+PARTS = ("grid", "scale", "tokens", "subwords", "present", "whole")
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
 

@@ -13,6 +13,7 @@ from instar.errors import SettingError, did_you_mean
 from instar.evaluation.settings import EvaluationSettings
 from instar.playing.settings import PlayingSettings
 from instar.settings import Duration, Setting, Settings, build, setting
+from instar.sources.window_table import ForecastSettings
 from instar.split import SplitSettings
 from instar.training.settings import TrainingSettings
 
@@ -45,7 +46,9 @@ class LearnSettings(Settings):
         None, "column that says to which series a row belongs, where each row is a step of one", common=True
     )
     steps: tuple[str, ...] = setting(
-        (), "column of the steps' times, with --series; or FIRST..LAST, columns that are a series' steps", common=True
+        (),
+        "column of the steps' times, with --series or --forecast; or FIRST..LAST, columns that are a series' steps",
+        common=True,
     )
     restore: str = setting(
         "none",
@@ -64,6 +67,7 @@ class LearnSettings(Settings):
 # Every group but those of kinds and networks, in the order in which flags are listed.
 GENERAL: tuple[type[Settings], ...] = (
     LearnSettings,
+    ForecastSettings,
     SplitSettings,
     TrainingSettings,
     EvaluationSettings,
@@ -134,7 +138,12 @@ class Configuration:
         if isinstance(given.get("odd"), str) and "=" in given["odd"]:
             given["odd"], _, given["odd_value"] = given["odd"].rpartition("=")
         # A column's name may hold a comma, so a single word is not cut at commas.
-        columns = {declared.name for declared in LearnSettings.declared() if isinstance(declared.default, tuple)}
+        columns = {
+            declared.name
+            for group in (LearnSettings, ForecastSettings)
+            for declared in group.declared()
+            if isinstance(declared.default, tuple)
+        }
         given = {
             name: (value,) if name in columns and isinstance(value, str) else value for name, value in given.items()
         }

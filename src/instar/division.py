@@ -102,6 +102,7 @@ def divide(
     strata = _strata(store.column(roles.targets[0]), rows)
     groups = None if roles.group is None else store.column(roles.group).digests[rows]
     order = None if roles.time_order is None else _order(store.column(roles.time_order), rows, place)
+    until = None if roles.until is None else _order(store.column(roles.until), rows, place)
     given = None if roles.given_split is None else _given(store.column(roles.given_split), rows, source)
     if recorded is not None:
         exam = Exam.SEPARATE if examines(recorded) else Exam.NONE
@@ -114,7 +115,14 @@ def divide(
         if exam is Exam.NONE:
             settings = replace(settings, test_share=0.0)
         divided = split(
-            keys, strata=strata, groups=groups, order=order, given=given, recorded=recorded, settings=settings
+            keys,
+            strata=strata,
+            groups=groups,
+            order=order,
+            until=until,
+            given=given,
+            recorded=recorded,
+            settings=settings,
         )
         if settings.exam_of is not None:
             notes = (*notes, f"The rows are divided as they were for the model in {settings.exam_of}.")
@@ -125,7 +133,7 @@ def divide(
 
 
 # What rows may be divided by, beside their content.
-_ROLES = {"group": "--group", "time_order": "--time-order", "given_split": "--split"}
+_ROLES = {"group": "--group", "time_order": "--time-order", "given_split": "--split", "until": "--forecast"}
 
 
 def examines(record: Record) -> bool:
@@ -156,7 +164,14 @@ def as_recorded(roles: Roles, record: Record, settings: SplitSettings) -> Roles:
                     f"The exam of {settings.exam_of} was made with {name}={record.content[name]}, and not {share}",
                     remedy=f"Leave out {name}, or the setting exam_of",
                 )
-    return replace(roles, keys=keys, group=by["group"], time_order=by["time_order"], given_split=by["given_split"])
+    return replace(
+        roles,
+        keys=keys,
+        group=by["group"],
+        time_order=by["time_order"],
+        given_split=by["given_split"],
+        until=by["until"],
+    )
 
 
 def _columns_of(record: Record) -> tuple[tuple[str, ...], dict[str, str | None]]:

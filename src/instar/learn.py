@@ -16,7 +16,7 @@ from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
 from instar.declaration import check_loadable
 from instar.division import TRAINING, VALIDATION, Division, as_recorded, divide, examines
-from instar.errors import ColumnError, DataError, InterruptionError, ModelError
+from instar.errors import ColumnError, DataError, InterruptionError, ModelError, UsageError
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
@@ -32,6 +32,8 @@ from instar.sources import Source
 from instar.sources.environment import Environment
 from instar.sources.locate import locate
 from instar.sources.steps import Layout, in_series, layout_of
+from instar.sources.window_table import ForecastSettings
+from instar.sources.windows import in_windows
 from instar.split import Record, SplitSettings
 from instar.store import Store, StorePlan
 from instar.trial import Material
@@ -92,7 +94,11 @@ def learn(
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
     located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
-    located = in_series(located, asked.series, asked.steps, asked.exclude)
+    forecast = settings.group(ForecastSettings).checked()
+    if forecast is None:
+        located = in_series(located, asked.series, asked.steps, asked.exclude)
+    else:
+        located = in_windows(located, forecast, asked.series, asked.steps, asked.target, asked.exclude)
     located = to_restore(located, asked.restore, asked.target)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
     run = Run(request.default_folder() if asked.out is None else Path(asked.out))
@@ -232,7 +238,7 @@ def look_around(
     held_out = division.part(VALIDATION)
     if not len(held_out):
         training, held_out = training[::2], training[1::2]
-    findings += map(str, found)
+    findings += [*source.schema().notes, *map(str, found)]
     findings += [f"Column {each.name!r} {each.advice}." for each in inputs if each.advice]
     for sentence in (*findings, *division.notes):
         logger.info("- %s", sentence)
@@ -281,8 +287,19 @@ def roles_of(source: Source, settings: Configuration) -> Roles:
             )
             + ". To learn what they are like and find odd ones, give --no-target",
         )
-    given_split = split.split or schema.given_split
-    return Roles(targets, split.group, split.time_order, given_split, asked.exclude, unanswered=asked.unanswered)
+    if schema.span is None:
+        given_split = split.split or schema.given_split
+        return Roles(targets, split.group, split.time_order, given_split, asked.exclude, unanswered=asked.unanswered)
+    flags = {"--group": split.group, "--time-order": split.time_order, "--split": split.split}
+    for flag in (flag for flag, column in flags.items() if column is not None):
+        raise UsageError(
+            f"What is forecast is divided by time, and not by {flag}",
+            where=source.place,
+            remedy=f"Leave out {flag}: the latest steps are the exam",
+        )
+    begins, ends = schema.span
+    # What is excluded is so of the steps, of which records are made, and no column of these any more.
+    return Roles(targets, time_order=begins, until=ends)
 
 
 def read(source: Source, recognition: Recognition, should_stop: Callable[[], bool], fingerprint: str) -> Store:

@@ -167,6 +167,23 @@ METRICS: dict[str, Metric] = {
     "cell_accuracy": Metric(
         "right cells", "The share of cells of all rows whose class is right.", rate=True, minimum=0, maximum=1
     ),
+    "mase": Metric(
+        "MASE",
+        "The mean absolute error of a forecast, over that of repeating what was a season ago, in the history that it "
+        "is made from (Hyndman & Koehler 2006); the mean over forecasts whose history has such an error.",
+        False,
+        minimum=0,
+        of="forecast",
+    ),
+    "smape": Metric(
+        "sMAPE",
+        "The absolute error over the mean of the sizes of truth and forecast, the mean over steps (Makridakis 1993).",
+        False,
+        rate=True,
+        minimum=0,
+        maximum=2,
+        of="forecast",
+    ),
     "r2": Metric(
         "R²",
         "The share of the variance that is explained; 0 is what always answering the mean reaches.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
 from instar.answering import answers, answers_for, embeddings, examinable, rows_at_a_time, truths_for
 from instar.answers import type_of
@@ -120,7 +121,8 @@ class Model:
         ``prediction`` is whether the row is odd, ``anomaly`` the share of rows like those learned from that are less
         odd, ``error`` how badly the network tells it (1: as badly as one that always answers the same), and ``oddest``
         the input that is most odd. Where the steps of a series are rows,
-        there is one row for each series, which begins with the series' name.
+        there is one row for each series, which begins with the series' name; and where they are forecast, one for each
+        step after the last with a target, which begins with the series' name and the time of the step.
 
         Parameters
         ----------
@@ -170,7 +172,7 @@ class Model:
         Returns a report whose ``metrics`` is a dictionary by name, each with ``value``, ``low``, ``high``, ``rows``.
         Raises ColumnError where a target's column is missing, ContentError where no row has an answer.
         """
-        opened = self.open(source, allow_outside=allow_outside, target=target)
+        opened = self.open(source, allow_outside=allow_outside, target=target, answered=True)
         for each in self.targets:
             if kinds[each.kind].unanswered:
                 opened = with_column(opened, each.name)
@@ -239,12 +241,17 @@ class Model:
             seed=seed,
         )
 
-    def open(self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False) -> Source:
-        """The source behind what a person gave, with a lone nameless column under the name that the model knows."""
+    def open(
+        self, source: Any, *, target: Sequence[str] = (), allow_outside: bool = False, answered: bool = False
+    ) -> Source:
+        """The source behind what a person gave, with a lone nameless column under the name that the model knows.
+
+        answered: whether it is to be compared with answers that are in it.
+        """
         files = [name for name, plan in self.plans.items() if kinds[plan.kind].names_files(plan.plan)]
         opened = locate(source, target=target, allow_outside=allow_outside, files=files, alone=True)
         needed = [each.name for each in self.inputs]
-        return match(in_series_again(opened, self.layout, needed), needed)
+        return match(in_series_again(opened, self.layout, needed, answered=answered), needed)
 
     def answer(self, source: Source, *, out: str | Path | None = None, embedding: bool = False) -> Predictions:
         """The network's answers for every record of ``source``, in its order, and the ``embedding`` if it is asked for.
@@ -265,8 +272,10 @@ class Model:
         problems: list[str] = []
         firsts: dict[str, str] = {}
         unreadable, rows = dict.fromkeys(names, 0), 0
-        told = source.schema().identifier
-        identifiers: dict[str, list[Any]] = {} if told is None else {told: []}
+        schema = source.schema()
+        identifiers: dict[str, list[Any]] = {
+            name: [] for name in (schema.identifier, schema.moments) if name is not None
+        }
         read = list(dict.fromkeys([*names, *identifiers]))
         for chunk in bounded(source.chunks(read), rows_read_at_a_time(self.plans[name] for name in names)):
             arrays = {name: self.plans[name].read(name, chunk, source, chunk.start) for name in names}
@@ -336,7 +345,7 @@ class Model:
         """
         if not 0 < coverage < 1:
             raise UsageError(f"The coverage must lie between 0 and 1, and is {coverage}", remedy="Try 0.9")
-        columns: dict[str, Any] = dict(predictions.identifiers)
+        columns = _identified(predictions.identifiers, type_of(self.targets[0].answer).moments(self.targets[0].answer))
         for target in self.targets:
             prefix = f"{target.name}_" if len(self.targets) > 1 else ""
             answer = predictions.answers[target.name]
@@ -411,6 +420,17 @@ def load(folder: str | Path) -> Model:
         path,
         content.layout,
     )
+
+
+def _identified(identifiers: Mapping[str, Sequence[Any]], moments: int | None) -> dict[str, Any]:
+    """Columns that tell answers apart; where an answer has several ``moments``, each has a row, and lists say when."""
+    if moments is None:
+        return dict(identifiers)
+    columns: dict[str, Any] = {}
+    for name, cells in identifiers.items():
+        listed = bool(cells) and isinstance(cells[0], Sequence | pl.Series) and not isinstance(cells[0], str)
+        columns[name] = [each for cell in cells for each in (cell if listed else [cell] * moments)]
+    return columns
 
 
 def _readable(arrays: Mapping[str, Arrays]) -> np.ndarray:

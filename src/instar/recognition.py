@@ -20,7 +20,9 @@ LEAST_CONFIDENCE = 0.3
 class Roles:
     """What a person, or the source itself, says that columns are for.
 
-    ``keys``: the columns by whose content rows are told apart, where an earlier split says so; else the inputs.
+    ``until``: the column that says when what a row asks for ends, where ``time_order`` says when it begins; then none
+    of the two is learned from. ``keys``: the columns by whose content rows are told apart, where an earlier split says
+    so; else the inputs.
     ``unanswered``: whether the targets are asked without right answers to learn from.
     """
 
@@ -29,6 +31,7 @@ class Roles:
     time_order: str | None = None
     given_split: str | None = None
     exclude: tuple[str, ...] = ()
+    until: str | None = None
     keys: tuple[str, ...] = ()
     unanswered: bool = False
 
@@ -40,7 +43,8 @@ class Roles:
     @property
     def others(self) -> tuple[str, ...]:
         """Columns that are read but are neither inputs nor targets."""
-        return tuple(name for name in (self.group, self.given_split) if name is not None)
+        span = (self.time_order, self.until) if self.until is not None else ()
+        return tuple(name for name in (self.group, self.given_split, *span) if name is not None)
 
     def check(self, columns: Sequence[str], place: str) -> None:
         """Raises ColumnError, which lists the columns, for a name that the source does not have."""

@@ -130,8 +130,8 @@ def _flat(
     shapes = [each.shape for each in view.inputs]
     mapped = any(isinstance(each.answer, Mapped) for each in view.targets)
     vector = sum((shape for shape in shapes if isinstance(shape, Vector)), Vector())
-    # Of what is answered cell by cell every cell must be seen.
-    grids = [shape if mapped else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
+    # Of what is answered cell by cell every cell must be seen, and of what is continued every step.
+    grids = [shape if mapped or shape.ahead else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
     sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
     cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
     most = affordable_rows(vector.width + len(vector.cardinalities) + cells + answered)

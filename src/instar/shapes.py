@@ -6,7 +6,9 @@ Networks know these and never kinds. A shape says what a prepared input looks li
 shape     tensors
 ======== ================================================================================
 Vector    ``numbers`` (B, width) float32 and ``codes`` (B, len(cardinalities)) int64
-Grid      (B, channels, *extent) float32, and ``present`` (B,) bool
+Grid      (B, channels, *extent) float32, and ``present`` (B,) bool; where steps are
+          ahead also ``scale`` (B, channels, 3) float32: level, spread and seasonal
+          error of each channel's own history, in its own unit
 Tokens    (B, length) int32, 0 after a row's end, ``present`` (B,) bool, and where there
           are subwords (B, subwords) int32, 0 after the last one
 ======== ================================================================================
@@ -31,6 +33,9 @@ Anomaly   (B, 0) float32: there is nothing to know    (B, parts) float32, how od
 Continuation  as of Symbols                           (B, 3) float32: by how many nats each
                                                       symbol was a surprise, in all; how many
                                                       symbols, and characters, there were
+Forecast  (B, steps) float32, less the level of the   (B, steps + 3) float32: the steps
+          row's own history and by its spread, NaN    in their own unit, then the `scale`
+          where missing                               of the row
 ======== ========================================== =========================================
 
 The truth by which answers are examined is a target in the column's own terms: codes (n,), of which `UNKNOWN_CLASS` is
@@ -38,7 +43,8 @@ a class that nobody could have answered; (n, labels + 1) float64 of 0 and 1 for 
 labels the row has beside these, which nobody could have answered either; amounts (n, width) float64 as they were read;
 texts (n,) in numpy's type of fixed width, `NO_TEXT` where missing; pictures (n, channels, *extent) float32 in their own
 unit, NaN where missing; masks (n, *extent) uint8, of whose codes `NO_CLASS` says nothing and `STRANGE_CLASS` is a
-class that nobody could have answered; and of a continuation, which is told from the input that it continues, only
+class that nobody could have answered; forecasts (n, steps + 3) float64, laid out as a head's answer; and of a
+continuation, which is told from the input that it continues, only
 whether there is one, (n, 1) float64, 1 or NaN.
 """
 
@@ -59,6 +65,8 @@ NO_TEXT = "\ufdd0"
 # Codes of a cell of a mask that are no class's, as those of a Choice; and how many classes leave room for them.
 NO_CLASS, STRANGE_CLASS = 255, 254
 MOST_MASK_CLASSES = 254
+# What stands after the steps of a forecast: level, spread and seasonal error of the row's own history.
+SCALES = 3
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,14 @@ class Vector:
 class Grid:
     """Numbers with neighbors along 1, 2 or 3 axes: ``channels`` numbers at each cell of ``extent``.
 
-    ``timed``: whether the last of several axes is a course, such as time; a single axis always is one.
+    ``timed``: whether the last of several axes is a course, such as time; a single axis always is one. ``ahead``: how
+    many of the last steps of a single axis lie in the future, of which only what is known in advance is there.
     """
 
     channels: int
     extent: tuple[int, ...]
     timed: bool = False
+    ahead: int = 0
 
     @property
     def is_course(self) -> bool:
@@ -243,7 +253,32 @@ class Continuation:
     characters: tuple[int, ...] = ()
 
 
-Answer = Choice | Several | Amounts | Symbols | Picture | Mask | Anomaly | Continuation
+@dataclass(frozen=True)
+class Forecast:
+    """The next ``steps`` of one channel of the course that is an input.
+
+    channel: which of its channels that is. season: after how many steps things come again, 1 if they do not.
+    naive: the mean absolute error, by the rows' own spread, of repeating the last season, on training rows: the loss of
+        whoever knows nothing else.
+    """
+
+    steps: int
+    channel: int
+    season: int
+    naive: float
+
+    @property
+    def width(self) -> int:
+        """How many numbers one answer holds."""
+        return self.steps + SCALES
+
+    def last_season(self, history: int) -> list[int]:
+        """Which steps of a ``history`` of so many are repeated as the answer."""
+        season = min(self.season, history)
+        return [history - season + step % season for step in range(self.steps)]
+
+
+Answer = Choice | Several | Amounts | Symbols | Picture | Mask | Anomaly | Continuation | Forecast
 # Answers with something for each cell of a grid.
 Mapped = Picture | Mask
 
@@ -261,6 +296,11 @@ def mapped_from(inputs: Mapping[str, Shape], answer: Mapped) -> str | None:
         if isinstance(shape, Grid) and len(shape.extent) == len(answer.extent)
     }
     return max(cells, key=lambda name: cells[name], default=None)
+
+
+def continued_from(inputs: Mapping[str, Shape]) -> str | None:
+    """The input whose course a forecast continues, if there is one."""
+    return next((name for name, shape in inputs.items() if isinstance(shape, Grid) and shape.ahead), None)
 
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from instar.shapes import (
     Choice,
     Continuation,
     Curves,
+    Forecast,
     Grid,
     Image,
     Mask,
@@ -156,6 +157,10 @@ def test_prepared_tensors_have_the_shape_that_the_field_declares(name, target): 
             assert codes.shape == (200, *extent) and codes.dtype == torch.uint8
             assert torch.equal((codes == NO_CLASS).flatten(1).all(1), torch.from_numpy(~arrays.present))
             assert torch.bincount(codes[codes != NO_CLASS].long(), minlength=len(counts)).tolist() == list(counts)
+        case Forecast(steps):
+            ahead = prepared["target"]
+            assert ahead.shape == (200, steps)
+            assert torch.equal(ahead.isnan().all(1), torch.from_numpy(~arrays.present))
         case Amounts() | Anomaly() as answer:
             # Of how odd a row is nothing is known to learn from.
             assert prepared["target"].shape == (200, answer.width if isinstance(answer, Amounts) else 0)
@@ -225,6 +230,12 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
         again = kind.read(FileColumn([FileReference("again" + suffix, content=content)]), read(kind)[1])
         assert np.array_equal(again.values[0], arrays.values[arrays.present][0])
         return
+    if isinstance(field.answer, Forecast):
+        truth = field.truth(arrays)
+        assert np.array_equal(field.decode(truth), truth[:, : field.answer.steps], equal_nan=True)
+        level, spread = truth[arrays.present][:, [-3]], truth[arrays.present][:, [-2]]
+        assert np.allclose(target.numpy() * spread + level, field.decode(truth)[arrays.present], rtol=1e-4)
+        return
     if isinstance(field.answer, Choice):
         decoded = field.decode(np.eye(field.answer.classes)[target.numpy()])
     else:
@@ -279,6 +290,11 @@ def test_the_truth_is_what_was_read(name):
         assert np.array_equal(truth, field.prepare(arrays)["target"].numpy())
         fewer = field.recounted([part(arrays, np.arange(0, 200, 2))])
         assert fewer.classes == field.classes and 0 < sum(fewer.answer.counts) < sum(field.answer.counts)
+    elif isinstance(field.answer, Forecast):
+        steps = field.answer.steps
+        assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
+        assert np.array_equal(truth[arrays.present][:, :steps], arrays.values[arrays.present][:, 1, -steps:])
+        assert np.isnan(truth[~arrays.present]).all()
     else:
         assert truth.dtype == np.float64 and truth.shape == (200, field.answer.width)
         assert np.array_equal(truth[arrays.present], arrays.values[arrays.present].reshape(-1, field.answer.width))

@@ -18,7 +18,7 @@ from instar.errors import InterruptionError
 from instar.fields import kinds
 from instar.learn import learn
 from instar.networks import networks
-from instar.shapes import Mapped, Shape, Vector
+from instar.shapes import Answer, Forecast, Mapped, Shape, Vector
 
 INPUTS = [name for name, kind in kinds.items() if not kind.unanswered]
 ROWS = 1_100
@@ -32,19 +32,21 @@ def records(name: str, *, target: bool, rows: int = ROWS) -> dict:
     number = pl.Series("number", generator.normal(size=rows))
     if target:
         other = pl.Series("other", generator.normal(size=rows))
-        # What is answered cell by cell is made of something that has cells.
-        made_of = {"picture": kinds["image"].sample(generator, rows=rows)} if is_mapped(name) else {}
+        # What is answered cell by cell is made of something that has cells, and what is continued has a course.
+        answered = answer_of(name)
+        made_of = {"picture": kinds["image"].sample(generator, rows=rows)} if isinstance(answered, Mapped) else {}
+        made_of |= {"course": content} if isinstance(answered, Forecast) else {}
         return {"number": number, "other": other, **made_of, "answer": content}
     answer = pl.Series("answer", np.where(number.to_numpy() > 0, "above", "below"))
     return {"content": content, "number": number, "answer": answer}
 
 
-def is_mapped(name: str) -> bool:
-    """Whether the kind's sample is answered cell by cell."""
+def answer_of(name: str) -> Answer | None:
+    """What answers the kind's sample."""
     kind = kinds[name]
     content, settings = kind.sample(np.random.default_rng(7)), kind.settings()
     plan = kind.survey(content, settings)
-    return isinstance(kind.fit("c", [kind.read(content, plan)], plan, settings, target=True).answer, Mapped)
+    return kind.fit("c", [kind.read(content, plan)], plan, settings, target=True).answer
 
 
 def shape_of(name: str) -> Shape | None:
@@ -81,7 +83,8 @@ def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -
     asked = {"odd": "answer"} if kinds[name].unanswered else {"target": "answer", "kind": [f"answer={name}"]}
     model = instar.train(source, out=tmp_path / "run", **asked, **QUICK)
     frame = instar.load(tmp_path / "run").predict(source)
-    assert len(frame) == ROWS
+    steps = getattr(answer_of(name), "steps", 1)  # a forecast has a row for each of them
+    assert len(frame) == ROWS * steps
     answered = "bits_per_character" if kinds[name].answers_itself else "prediction"
     assert frame[answered].null_count() == 0
     assert model.evaluate(source).metrics

@@ -33,7 +33,8 @@ class Mistake:
     place: where a person finds the row; inputs: the row's fields as they are shown.
     confidence: the probability of the class that it answered, or of the one of several labels that is most in doubt;
         None for an amount.
-    drawn: truth and answer where they are pictures; then ``truth`` is empty, and ``answer`` says how good it is.
+    drawn: truth and answer where they are pictures or curves; then ``truth`` is empty, and ``answer`` says how
+        good it is.
     """
 
     place: str
@@ -91,7 +92,7 @@ class Details:
         classes' names.
     labels: each of Several, or class of a Mask, by itself, in the order of the classes.
     pairs: truths and answers of up to 600 rows, for amounts of width 1.
-    typical: where answers are pictures, some rows that are answered as well as most.
+    typical: where answers are pictures or forecasts, some rows that are answered as well as most.
     oddest: the rows that are most unlike those learned from, the oddest first.
     """
 
@@ -181,6 +182,10 @@ class AnswerType(ABC, Generic[A]):
         """The type of a head's answers."""
         return np.float32
 
+    def moments(self, answer: A) -> int | None:
+        """How many values `columns` gives for an answer that goes on in time; None where it gives one."""
+        return None
+
     def in_own_units(self, field: Field, given: np.ndarray) -> np.ndarray:
         """A head's answers as they are examined and handed over."""
         return given
@@ -195,8 +200,12 @@ class AnswerType(ABC, Generic[A]):
 
     @abstractmethod
     def to_learn(self, answer: A, truth: np.ndarray) -> np.ndarray:
-        """What an estimator learns from truths: codes (n,), 0 and 1 for each label (n, labels), amounts (n, width); the
-        truths themselves where they are texts, pictures or masks."""
+        """What an estimator learns from truths: codes (n,), 0 and 1 for each label (n, labels), amounts (n, width);
+        steps ahead in the terms of a row's history; the truths themselves where they are texts, pictures or masks."""
+
+    def from_learned(self, answer: A, truth: np.ndarray, learned: np.ndarray) -> np.ndarray:
+        """An estimator's answers as they are examined, where it learned what `to_learn` gave; beside rows' truths."""
+        return learned
 
     @abstractmethod
     def measure(

@@ -11,13 +11,14 @@ from instar.answers.anomalies import AnomalyType
 from instar.answers.base import AnswerType
 from instar.answers.choice import ChoiceType
 from instar.answers.continuation import ContinuationType
+from instar.answers.forecasts import ForecastType
 from instar.answers.masks import MaskType
 from instar.answers.pictures import PictureType
 from instar.answers.several import SeveralType
 from instar.answers.symbols import SymbolsType
 from instar.metrics import LEAST_ROWS, METRICS, Score, scored
 from instar.resampling import Groups
-from instar.shapes import Amounts, Anomaly, Answer, Choice, Continuation, Mask, Picture, Several, Symbols
+from instar.shapes import Amounts, Anomaly, Answer, Choice, Continuation, Forecast, Mask, Picture, Several, Symbols
 
 _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Choice: ChoiceType(),
@@ -28,6 +29,7 @@ _TYPES: dict[type[Answer], AnswerType[Any]] = {
     Mask: MaskType(),
     Anomaly: AnomalyType(),
     Continuation: ContinuationType(),
+    Forecast: ForecastType(),
 }
 
 
@@ -53,7 +55,8 @@ def measure(
     truth: for a Choice (n,) class codes, -1 where missing and -2 where it is none of the classes, which no answer can
         meet; for Several (n, labels + 1), 0 or 1 for each label and then how many others the row has, which no answer
         can meet either, NaN where missing; for Amounts (n, width) in the target's unit, NaN where missing; for Symbols
-        texts (n,); for a Picture (n, channels, *extent), NaN where missing; for a Mask codes (n, *extent). Rows without
+        texts (n,); for a Picture (n, channels, *extent), NaN where missing; for a Mask codes (n, *extent); for a
+        Forecast (n, steps + 3), of which steps may be NaN. Rows without
         a truth, or whose prediction is NaN, no text or of no class, are left out.
     prediction: for a Choice (n, classes) probabilities, of which the largest is the answer; for Several (n, labels)
         probabilities, of which those of at least a half are answers; for Amounts (n, width); for others as the truth.

@@ -79,7 +79,10 @@ def predict(
         loaded.columns(predictions, probabilities=probabilities, **({} if coverage is None else {"coverage": coverage}))
     )
     if places:
-        frame.insert_column(0, pl.Series("where", [opened.locate_row(row) for row in range(len(frame))], pl.String))
+        repeats = max(1, len(frame) // max(1, len(next(iter(predictions.answers.values())))))
+        frame.insert_column(
+            0, pl.Series("where", [opened.locate_row(row // repeats) for row in range(len(frame))], pl.String)
+        )
     said = predictions.problems[:SAID_PROBLEMS]
     print_lines(said, err=True)
     if predictions.problem_count > len(said):

@@ -39,8 +39,8 @@ def digest(column: Column) -> np.ndarray:
 
     Text that is a finite number hashes as its float64 value, -0.0 as 0.0; other text without surrounding space;
     missing values (null, NaN, `MISSING_TEXTS`) as the constant `MISSING`; a row of an array, and a list of numbers
-    however it is written, as its shape and values (`digest_numbers`); a file as its bytes. It depends on nothing
-    else: no type, kind, setting, machine or version.
+    however it is written, as its shape and values (`digest_numbers`); a struct as its fields; a file as its bytes. It
+    depends on nothing else: no type, kind, setting, machine or version.
     """
     if isinstance(column, FileColumn):
         return np.array(list(in_threads(_file_digest, column.files)), np.uint64)
@@ -48,6 +48,8 @@ def digest(column: Column) -> np.ndarray:
         return _series_digest(pl.Series(column)) if column.ndim == 1 else _rows_digest(column)
     if isinstance(column.dtype, pl.List | pl.Array):
         return _lists_digest(column)
+    if isinstance(column.dtype, pl.Struct):
+        return _structs_digest(column)
     return _series_digest(column)
 
 
@@ -208,6 +210,13 @@ def _lists_digest(series: pl.Series) -> np.ndarray:
     if odd:
         digests[odd] = _words_digest(words(series.gather(odd)))
     return digests
+
+
+def _structs_digest(series: pl.Series) -> np.ndarray:
+    digests = np.zeros(len(series), np.uint64)
+    for field in series.struct.fields:
+        digests = mix(digests + digest(series.struct.field(field)))
+    return np.where(series.is_null().to_numpy(), MISSING, digests)
 
 
 def digest_file(file: FileReference) -> int:

@@ -15,6 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from instar.errors import UsageError
 from instar.networks.base import Head, Inputs, Seen, networks
 from instar.networks.continuation import ContinuationHead
+from instar.networks.forecasts import Course, ForecastHead
 from instar.networks.heads import make_head
 from instar.networks.maps import make_map_head
 from instar.networks.parts import (
@@ -31,14 +32,15 @@ from instar.networks.parts import (
 from instar.networks.planning import Plan, bodies, plan
 from instar.networks.rebuilding import Rebuilding
 from instar.networks.turning import Turning
-from instar.shapes import Anomaly, Answer, Continuation, Grid, Mapped, Shape, Symbols
+from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, continued_from
 
 
 class Network(nn.Module):
     """Bodies, their features side by side, fused where there are several, and a head for each target.
 
     Inputs are prepared tensors by name: ``numbers`` (B, W) float32, ``codes`` (B, C) int64, ``grid/NAME``
-    (B, channels, *extent) float32, ``tokens/NAME`` (B, length) int32, ``subwords/NAME`` (B, subwords) int32 and
+    (B, channels, *extent) float32, ``scale/NAME`` (B, channels, 3) float32, ``tokens/NAME`` (B, length) int32,
+    ``subwords/NAME`` (B, subwords) int32 and
     ``present/NAME`` (B,) bool; targets are those of `instar.shapes` by target.
     Built on ``torch.device("meta")`` it takes no memory, and `load_state_dict` with ``assign=True`` fills it.
     """
@@ -65,6 +67,7 @@ class Network(nn.Module):
         self.maps: Maps | None = None
         if plan.mapped is not None:
             self.maps = Maps(parts, places.index(plan.mapped), shapes[plan.mapped], self.members)
+        self.course = continued_from(inputs)
         self.heads: nn.ModuleList = nn.ModuleList(self._head(answer) for answer in answers.values())
         read_by = {target: answers[target] for target, head in self._named_heads() if head.needs == "vector"}
         self.auxiliary = nn.ModuleList(
@@ -103,6 +106,10 @@ class Network(nn.Module):
                 return make_map_head(answer, self.maps.width, plan.head)
         elif isinstance(answer, Anomaly):
             return self._asking_head(answer)
+        elif isinstance(answer, Forecast) and self.own_head is None:
+            shape = None if self.course is None else self.shapes[self.course]
+            if isinstance(shape, Grid):
+                return ForecastHead(self.width, self.members, answer, shape)
         elif self.own_head is not None:
             return self.own_head(self.width, answer)
         else:
@@ -130,7 +137,7 @@ class Network(nn.Module):
         return vector if vector.dim() == 2 else vector.mean(1)
 
     def _features(self, inputs: Inputs) -> dict[str, Any]:
-        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, ``map``, and ``inputs``.
+        """What heads need: ``vector``, (B, width) or (B, members, width), ``steps``, ``map``, ``course``, ``inputs``.
 
         And ``auxiliary`` while training: what each auxiliary classifier is given, (B, width).
         """
@@ -142,7 +149,7 @@ class Network(nn.Module):
             offered["map"] = self.maps(self.parts, inputs)
         if "followed" in needed:
             offered["followed"] = self.continued.followed(inputs)
-        if "vector" in needed:
+        if {"vector", "course"} & needed:
             if self.training and len(self.auxiliary):
                 seen = [part.with_auxiliary(inputs) for part in self.parts]  # type: ignore[operator]
                 vector = side_by_side([features for features, _ in seen], self.members)
@@ -152,6 +159,9 @@ class Network(nn.Module):
                 offered["vector"] = self._vector(inputs)
         if "inputs" in needed:
             offered["inputs"] = Seen(inputs, self._mean_vector)
+        if "course" in needed:
+            grid, scale = (inputs[f"{part}/{self.course}"] for part in ("grid", "scale"))
+            offered["course"] = Course(offered["vector"], grid, scale)
         return offered
 
     def _outputs(self, inputs: Inputs, features: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Head, Any]]:

@@ -120,8 +120,8 @@ class Head(nn.Module):
 
     ``forward`` gives the raw outputs, ``decayed`` names the parameters that weight decay may shrink. ``needs`` is
     ``vector``, or ``steps`` where `forward` takes a `Memory` instead, ``map`` where it takes (B, width, *extent),
-    ``followed`` where it takes what is `Followed`, or ``inputs`` where it takes what is `Seen` and asks the bodies
-    itself. ``draws``: whether it draws random numbers.
+    ``followed`` where it takes what is `Followed`, ``course`` where it takes a `Course`, or ``inputs`` where it takes
+    what is `Seen` and asks the bodies itself. ``draws``: whether it draws random numbers.
     """
 
     needs: ClassVar[str] = "vector"

@@ -56,7 +56,8 @@ class MemberLinear(nn.Module):
         return torch.baddbmm(self.bias[:, None], features.transpose(0, 1), self.weight).transpose(0, 1)
 
 
-def _output_layer(width: int, members: int | None, outputs: int) -> nn.Linear | MemberLinear:
+def output_layer(width: int, members: int | None, outputs: int) -> nn.Linear | MemberLinear:
+    """A dense layer from features of such a width, its thresholds at 0."""
     if members is not None:
         return MemberLinear(members, width, outputs)
     layer = nn.Linear(width, outputs)
@@ -87,7 +88,7 @@ class ChoiceHead(Head):
         expected = [max(count, 1) * weight for count, weight in zip(counts, weights, strict=True)]
         prior = [share / sum(expected) for share in expected]
         self.constant_loss = -sum(share * math.log(share) for share in prior) or 1.0
-        self.output = _output_layer(width, members, classes)
+        self.output = output_layer(width, members, classes)
         with torch.no_grad():
             # The first loss is then the constant answer's, and no step is spent on learning the classes' frequencies.
             self.output.bias.copy_(torch.tensor([math.log(share) for share in prior]).expand_as(self.output.bias))
@@ -167,7 +168,7 @@ class SeveralHead(Head):
             ]
             prior = [0.5 if each else share for share, each in zip(prior, varies, strict=True)]
         self.constant_loss = -sum(share * math.log(share) + (1 - share) * math.log1p(-share) for share in prior)
-        self.output = _output_layer(width, members, answer.labels)
+        self.output = output_layer(width, members, answer.labels)
         with torch.no_grad():
             log_odds = torch.tensor([math.log(share / (1 - share)) for share in prior])
             self.output.bias.copy_(log_odds.expand_as(self.output.bias))
@@ -209,7 +210,7 @@ class AmountsHead(Head):
 
     def __init__(self, width: int, members: int | None, answer: Amounts) -> None:
         super().__init__()
-        self.output = _output_layer(width, members, answer.width)
+        self.output = output_layer(width, members, answer.width)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.output(features)

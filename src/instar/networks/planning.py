@@ -19,6 +19,7 @@ from instar.shapes import (
     Anomaly,
     Answer,
     Continuation,
+    Forecast,
     Grid,
     Mapped,
     Picture,
@@ -26,6 +27,7 @@ from instar.shapes import (
     Symbols,
     Tokens,
     Vector,
+    continued_from,
     mapped_from,
 )
 
@@ -39,6 +41,7 @@ DEFAULT_FOR_MAPS = "unet"
 DEFAULT_FOR_REBUILDING = "mlp"
 DEFAULT_FOR_CONTINUING = "lstm-lm"
 DEFAULT_FOR_PRETRAINED = "bert"
+DEFAULT_FOR_COURSES = "mlp"
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,9 @@ def choose(
     mapped = _mapped(inputs, answers)
     for name, shape in bodies(inputs):
         chosen[name], reason = _default(name, shape)
-        if chosen[name] == DEFAULT_FOR_ROWS and _rebuilds(answers):
+        if name is None and continued_from(inputs) is not None:
+            chosen[name] = DEFAULT_FOR_COURSES
+        elif chosen[name] == DEFAULT_FOR_ROWS and _rebuilds(answers):
             chosen[name] = DEFAULT_FOR_REBUILDING
         if name is not None and name == reader and networks[DEFAULT_FOR_WRITING].takes(shape):
             chosen[name] = DEFAULT_FOR_WRITING
@@ -161,6 +166,9 @@ def _default(name: str | None, shape: Shape) -> tuple[str, str]:
     if isinstance(shape, Tokens):
         network = DEFAULT_FOR_LETTERS if are_letters(shape) else DEFAULT_FOR_WORDS
         return network, f"{name!r}, a sequence of up to {shape.length:,} of {shape.vocabulary:,} symbols"
+    if isinstance(shape, Grid) and shape.ahead:
+        history = shape.extent[0] - shape.ahead
+        return DEFAULT_FOR_COURSES, f"{name!r}, {history:,} steps of history and {shape.ahead:,} ahead"
     if isinstance(shape, Grid) and min(shape.extent) >= networks[DEFAULT_FOR_GRIDS].smallest:
         if len(shape.extent) == 1:
             channels = "" if shape.channels == 1 else f" of {shape.channels:,} numbers each"
@@ -190,6 +198,11 @@ def plan(
     if not any(True for _ in bodies(inputs)):
         raise UsageError("There is nothing to learn from: no input is left beside the target")
     written = tuple(answers.values())
+    if any(isinstance(answer, Forecast) for answer in written) and continued_from(inputs) is None:
+        raise UsageError(
+            "A forecast continues a course, and there is none among the inputs",
+            remedy="Have it made of a table whose rows are steps: --forecast STEPS --steps TIME",
+        )
     mapped = _mapped(inputs, written)
     chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows, written)
     if mapped is not None and not networks[chosen[mapped]].maps:
@@ -230,7 +243,7 @@ def _groups(
     own_head = name is not None and networks[name].head is not None
     groups = [networks[network].settings for network in chosen.values()]
     if not own_head and not all(
-        isinstance(answer, Symbols | Picture | Anomaly | Continuation) for answer in answers or (None,)
+        isinstance(answer, Symbols | Picture | Anomaly | Continuation | Forecast) for answer in answers or (None,)
     ):
         groups.append(HeadSettings)
     if _rebuilds(answers):

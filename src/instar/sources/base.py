@@ -145,6 +145,10 @@ class Schema:
     identifier: the column whose cells tell records apart, where a record is more than a row: answers begin with it.
     left_out: what nobody should learn from, each with the reason, whether it is one of the columns or not.
     kinds: of which kind columns are, where the source knows it for certain.
+    span: the columns that say when what a record asks for begins and ends, where records lie in time: then the latest
+        are the exam, and no record that is learned from reaches into it.
+    moments: the column that lists when the steps are of which an answer tells; answers name them.
+    notes: sentences about what was brought and how it is used.
     """
 
     columns: tuple[str, ...]
@@ -155,6 +159,9 @@ class Schema:
     identifier: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    span: tuple[str, str] | None = None
+    moments: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Source(ABC):

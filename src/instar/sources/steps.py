@@ -9,8 +9,10 @@ from instar.errors import UsageError
 from instar.sources.base import Source
 from instar.sources.long import LongSource, LongTable
 from instar.sources.wide import RANGE, WideSource, WideTable, find_ranges
+from instar.sources.window_table import WindowTable
+from instar.sources.windows import WindowSource
 
-Layout = LongTable | WideTable
+Layout = LongTable | WideTable | WindowTable
 
 
 def in_series(source: Source, series: str | None, steps: Sequence[str], excluded: Sequence[str] = ()) -> Source:
@@ -46,11 +48,14 @@ def in_series(source: Source, series: str | None, steps: Sequence[str], excluded
     return WideSource(source, find_ranges(source, steps))
 
 
-def in_series_again(source: Source, layout: Layout | None, needed: Sequence[str]) -> Source:
+def in_series_again(source: Source, layout: Layout | None, needed: Sequence[str], *, answered: bool = False) -> Source:
     """Another source in the same way; itself where it has the columns ``needed`` already, or names of none.
 
+    answered: whether what is asked is known, and answers are to be compared with it; else it is what comes next.
     Raises ColumnError where it has other columns.
     """
+    if isinstance(layout, WindowTable):
+        return WindowSource(source, layout, latest=not answered)
     schema = source.schema()
     if layout is None or schema.nameless or set(needed) <= set(schema.columns):
         return source
@@ -59,11 +64,13 @@ def in_series_again(source: Source, layout: Layout | None, needed: Sequence[str]
 
 def layout_of(source: Source) -> Layout | None:
     """How steps were brought together, if they were."""
-    return source.layout if isinstance(source, LongSource | WideSource) else None
+    return source.layout if isinstance(source, LongSource | WideSource | WindowSource) else None
 
 
 def layout_from_json(content: Any) -> Layout | None:
     """What `layout.as_json` gave, or None. Raises ValueError or KeyError where it is something else."""
     if content is None:
         return None
+    if "ahead" in content:
+        return WindowTable.from_json(content)
     return LongTable.from_json(content) if "series" in content else WideTable.from_json(content)

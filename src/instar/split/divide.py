@@ -71,6 +71,7 @@ def split(
     strata: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     order: np.ndarray | None = None,
+    until: np.ndarray | None = None,
     given: np.ndarray | None = None,
     recorded: Record | None = None,
     settings: SplitSettings | None = None,
@@ -85,6 +86,8 @@ def split(
         ``frozen_exam_rows`` rows (or groups), where the split is stratified and must be frozen by its record.
     groups: uint64 (n,) digests; a row's part is then its group's.
     order: float or integer (n,), larger is later; rows without a time (NaN) count as the earliest.
+    until: float (n,), with ``order``: up to when what a row tells of goes. A row that is learned from, or decides when
+        to stop, and goes beyond the moment from which others examine it, is LEFT_OUT.
     given: uint8 (n,) parts as the source says them (see `given_parts`).
     recorded: the record of an earlier split. What it froze stays whatever changed; what is new falls by its band.
 
@@ -107,13 +110,14 @@ def split(
         return Split(parts, Record(content, arrays), (*notes, *_straddling(parts, raw), *_misses(parts, shares, None)))
     arrays = {}
     if order is not None:
-        parts = by_time(np.asarray(order), shares, content, notes)
+        parts = by_time(np.asarray(order), shares, content, notes, until)
     else:
         parts, arrays = rows.divide(slice(None), shares)
     if groups is not None and order is not None:
         parts = give_way(parts, units)
+    straddling = int((parts == LEFT_OUT).sum())
     parts = give_way(parts, keys) if groups is not None or order is not None else parts
-    left_out = int((parts == LEFT_OUT).sum())
+    left_out = int((parts == LEFT_OUT).sum()) - straddling
     if left_out:
         notes.append(f"Left out of training, for the same inputs as rows of the exam: {counted(left_out)}.")
     because = (

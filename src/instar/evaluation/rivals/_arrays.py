@@ -78,7 +78,9 @@ def arrays_of(inputs: Inputs, part: str) -> dict[str, np.ndarray]:
     tokens = np.zeros((len(inputs), 0), np.int32) if inputs.tokens is None else inputs.tokens
     axes = max((len(grid.extent) for grid in inputs.grids), default=0)
     # Rows as long as that of the most axes; no axis is 0 long.
-    grids = [[grid.channels, grid.timed, *grid.extent] + [0] * (axes - len(grid.extent)) for grid in inputs.grids]
+    grids = [
+        [grid.channels, grid.timed, grid.ahead, *grid.extent] + [0] * (axes - len(grid.extent)) for grid in inputs.grids
+    ]
     sequences = [[shape.vocabulary, shape.length] for shape in inputs.sequences]
     return {
         f"{part}-numbers": inputs.numbers,
@@ -86,7 +88,7 @@ def arrays_of(inputs: Inputs, part: str) -> dict[str, np.ndarray]:
         f"{part}-tokens": tokens,
         f"{part}-cardinalities": np.array(inputs.cardinalities, np.int64),
         f"{part}-sequences": np.array(sequences, np.int64).reshape(-1, 2),
-        f"{part}-grids": np.array(grids, np.int64).reshape(-1, 2 + axes),
+        f"{part}-grids": np.array(grids, np.int64).reshape(-1, 3 + axes),
     }
 
 
@@ -101,5 +103,8 @@ def inputs_of(arrays: Mapping[str, np.ndarray], part: str) -> Inputs:
         tuple(cardinalities.tolist()),
         tokens,
         tuple(Tokens(*row) for row in sequences.tolist()),
-        tuple(Grid(channels, tuple(filter(None, extent)), bool(timed)) for channels, timed, *extent in grids.tolist()),
+        tuple(
+            Grid(channels, tuple(filter(None, extent)), bool(timed), ahead)
+            for channels, timed, ahead, *extent in grids.tolist()
+        ),
     )

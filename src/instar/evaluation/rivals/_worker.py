@@ -22,7 +22,7 @@ import numpy as np
 from instar.evaluation.rivals._arrays import inputs_of, read_array
 from instar.evaluation.rivals.base import Inputs, Rival, failed, rivals
 from instar.evaluation.rivals.encoding import Encoder, affordable
-from instar.shapes import Amounts, Anomaly, Answer, Continuation, Mapped, Several, Symbols, answer_from_json
+from instar.shapes import Amounts, Anomaly, Answer, Continuation, Forecast, Mapped, Several, Symbols, answer_from_json
 
 # The choice among a rival's estimators is made with at most so many rows; few rows are used in four turns.
 CHOOSING_ROWS, TURNS_BELOW = 4000, 1000
@@ -90,7 +90,7 @@ def _compete(
         return len(learned), np.asarray(fitted.predict(given), np.str_), asked, True
     if isinstance(answer, Anomaly):
         return len(learned), np.asarray(fitted.predict(given), np.float64).reshape(-1, 1), asked, fitted.explains
-    if isinstance(answer, Mapped | Continuation):
+    if isinstance(answer, Mapped | Continuation | Forecast):
         return len(learned), fitted.predict(given), asked, True
     scores, probabilities = _class_scores(fitted, given, answer.classes)
     return len(learned), scores, asked, probabilities

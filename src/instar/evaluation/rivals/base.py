@@ -99,8 +99,8 @@ class Rival:
     build: (training inputs, answer, seed) -> estimators; of several, the one that does best on a quarter of the
         training rows, not learned from, is fitted on all of them. They are classifiers for a Choice, for Several, of
         which each label then has its own where one cannot take all, and for Symbols, whose classes are texts; and
-        regressors for Amounts. For a Picture and a Mask, truths are arrays for each row. For an Anomaly there are none,
-        ``predict`` says how odd rows are, and ``explains`` whether that is an error as the network's is.
+        regressors for Amounts. For a Picture, a Mask and a Forecast, truths are arrays for each row. For an
+        Anomaly there are none, ``predict`` says how odd rows are, and ``explains`` whether that is an error as the network's is.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
@@ -113,7 +113,7 @@ class Rival:
     maximum_cells: how many numbers (rows times columns) it learns from at most; ``maximum_terms``: how many groups of
         symbols.
     cost: cheap ones run first.
-    baseline: whether it answers without looking at the inputs.
+    baseline: whether it answers without having learned anything from them.
     """
 
     name: str

@@ -61,7 +61,7 @@ class RivalResult:
         metrics it says what took the place of learning from rows.
     rows: from how many rows it learned (in a fold, where there are several); examined: on how many it was examined.
     seconds: of learning and answering.
-    baseline: whether it answers without looking at the inputs.
+    baseline: whether it answers without having learned anything from them.
     """
 
     name: str
@@ -240,7 +240,8 @@ class _Match:
             rows = np.load(self.folder / f"{one.name}-{index}-rows.npy", allow_pickle=False)
             truths.append(np.asarray(exam.examined_truth)[rows])
             predictions.append(np.load(self.folder / f"{one.name}-{index}-prediction.npy", allow_pickle=False))
-        truth, prediction = np.concatenate(truths), np.concatenate(predictions)
+        truth = np.concatenate(truths)
+        prediction = type_of(self.answer).from_learned(self.answer, truth, np.concatenate(predictions))
         metrics = measure(self.answer, truth, prediction, seed=self.seed, probabilities=left["probabilities"])
         examined = next((score.rows for score in metrics.values()), len(truth))
         note = None if metrics else type_of(self.answer).unscored
