@@ -265,6 +265,12 @@ def test_what_does_not_go_together_is_refused(given, reason, encoder, table, tmp
     assert reason in str(refused.value)
 
 
+def test_texts_that_are_continued_have_no_use_for_an_encoder(encoder):
+    kind = kinds["passage"]
+    with pytest.raises(SettingError, match="cannot tell how they go on"):
+        kind.fit("review", [], {}, kind.settings(pretrained=str(encoder)), target=False)
+
+
 def test_the_network_without_an_encoder_is_refused(table, tmp_path):
     with pytest.raises(UsageError, match="--set pretrained=minilm"):
         learn(table, {**QUICK, "network": "bert", "out": str(tmp_path)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,7 @@ def conduct(
 
     from instar.networks.assemble import Network
     from instar.training.loop import train
+    from instar.training.machine import choose_device
 
     inputs, targets = fitted
     examples = Examples(material.columns.store, inputs, targets)
@@ -109,19 +111,24 @@ def conduct(
 
     assert settings.batch is not None  # `resolve` leaves nothing open
     size = rows_at_a_time(network, inputs)  # the batch that suits learning may be a single row
-    learned = examples
+    learned, began = examples, time.monotonic()
     if network.has_fixed:
-        learned = Examples(material.columns.store, inputs, targets, _fixed_by(network, should_stop))
         logger.info("Reading %s examples with what the network knows already.", f"{len(training):,}")
+        network.to(choose_device(settings.device))
+        learned = Examples(material.columns.store, inputs, targets, _fixed_by(network, should_stop))
+    batches = Batches(learned, training, size=settings.batch, seed=material.seed, augment=True)
+    watched = None
+    if validation is not None:
+        watched = Batches(learned, validation, size=size, seed=material.seed, shuffle=False)
     outcome = train(
         network,
-        Batches(learned, training, size=settings.batch, seed=material.seed, augment=True),
-        None if validation is None else Batches(learned, validation, size=size, seed=material.seed, shuffle=False),
+        batches,
+        watched,
         settings,
         folder=folder,
         seed=material.seed,
         epochs=epochs,
-        seconds=seconds,
+        seconds=None if seconds is None else max(0.0, seconds - (time.monotonic() - began)),
         should_stop=should_stop,
         stage=stage,
     )
@@ -129,17 +136,18 @@ def conduct(
 
 
 def _fixed_by(network: Network, should_stop: Callable[[], Any]) -> Callable[[Inputs], Inputs]:
-    """`Network.fixed`, a few rows at a time. Raises InterruptionError where somebody asked to stop."""
+    """`Network.fixed`, a few rows at a time, where the network is. Raises InterruptionError where asked to stop."""
     import torch
 
     def fix(inputs: Inputs) -> Inputs:
-        rows = len(next(iter(inputs.values())))
-        parts = []
-        for start in range(0, rows, FIXED_TOGETHER):
+        device = next(network.parameters()).device
+        rows = max(map(len, inputs.values()))
+        parts: list[Inputs] = []
+        for start in range(0, max(1, rows), FIXED_TOGETHER):
             if should_stop():
-                raise InterruptionError("Stopped before training began", remedy="Run the same command again")
-            part = slice(start, start + FIXED_TOGETHER)
-            parts.append(network.fixed({name: tensor[part] for name, tensor in inputs.items()}))
+                raise InterruptionError("Stopped while examples were read", remedy="Run the same command again")
+            some = {name: each[start : start + FIXED_TOGETHER].to(device) for name, each in inputs.items()}
+            parts.append({name: each.cpu() for name, each in network.fixed(some).items()})
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     return fix

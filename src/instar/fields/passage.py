@@ -145,6 +145,12 @@ class PassageKind(Kind):
                 where=f"column {name!r}",
                 remedy=f"Set symbols to {' or '.join(WAYS)}",
             )
+        if settings.pretrained != "none":
+            raise SettingError(
+                "A pretrained encoder reads texts whole, and cannot tell how they go on",
+                where=f"column {name!r}",
+                remedy="Leave out the setting pretrained",
+            )
         census = Census(stretches)
         for chunk in chunks:
             census.add(visible(texts_of(chunk, np.flatnonzero(chunk.present))))
