@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from instar.version import VERSION
 
 if TYPE_CHECKING:
+    from instar.drawing import draw
     from instar.errors import InstarError
     from instar.games import play
     from instar.learn import train
@@ -24,12 +25,13 @@ __version__ = VERSION
 _HOMES = {
     "InstarError": "instar.errors",
     "Model": "instar.model",
+    "draw": "instar.drawing",
     "load": "instar.model",
     "play": "instar.games",
     "train": "instar.learn",
 }
 
-__all__ = ["InstarError", "Model", "load", "play", "train"]
+__all__ = ["InstarError", "Model", "draw", "load", "play", "train"]
 
 
 def __getattr__(name: str) -> Any:

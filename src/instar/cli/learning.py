@@ -70,7 +70,7 @@ def train(source: str, assignments: Sequence[str], config: Path | None, as_json:
     from instar.learn import learn
     from instar.painting import paints
 
-    given = {**_read_config(config), **dict(_assignment(text) for text in assignments)}
+    given = {**_read_config(config), **dict(assignment(text) for text in assignments)}
     given |= {name: value for name, value in flags.items() if value is not None and value != ()}
     console = _console()
     with _stopping() as should_stop:
@@ -97,7 +97,8 @@ def _watch(console: Console) -> Callable[[Path], Any]:
     return lambda log: drawing(log, console)
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def assignment(text: str) -> tuple[str, str]:
+    """A setting and its value from ``NAME=VALUE``. Raises SettingError."""
     written, equals, value = text.partition("=")
     if not equals:
         raise SettingError(f"--set needs NAME=VALUE, and got {text!r}", remedy="For example: --set dropout=0.2")

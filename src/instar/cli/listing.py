@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
+from instar.cli.learning import assignment
 from instar.cli.output import json_option, print_json, print_rows
 from instar.cli.root import cli
 
@@ -21,6 +23,28 @@ def networks(as_json: bool) -> None:
 
     rows = [{"name": name, "paper": each.paper, "idea": each.idea} for name, each in registry.items()]
     print_rows(rows, as_json)
+
+
+@cli.command(short_help="Draw a network or a model as SVG, with shapes and parameters.")
+@click.argument("what", metavar="NETWORK_OR_MODEL")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it to a file, not to stdout.")
+@click.option("--size", type=int, help="Of a network's input: cells along each axis, symbols, or numbers of a row.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A setting of the network.")
+def draw(what: str, out: Path | None, size: int | None, assignments: Sequence[str]) -> None:
+    """Draw a network that --network knows, or the one of a model folder, from top to bottom.
+
+    It shows the shape that each layer gives and the parameters that it has. Where the input's size is not said it is
+    what is usual for the network: for picture networks the part of a photo that they were published for.
+    """
+    from instar.drawing import draw as drawn
+    from instar.files import write_text
+
+    drawing = drawn(what, size=size, **dict(assignment(text) for text in assignments))
+    if out is None:
+        click.echo(drawing, nl=False)
+        return
+    write_text(out, drawing)
+    click.echo(f"Drawn: {out}", err=True)
 
 
 @cli.command(short_help="All kinds of content that a column can have.")

@@ -49,7 +49,9 @@ def excerpt(report: Report) -> str:
 
 
 def _style() -> str:
-    return f"<style>{files('instar.evaluation').joinpath('page.css').read_text(encoding='utf-8')}</style>"
+    folder = files("instar.evaluation")
+    rules = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("colors.css", "page.css"))
+    return f"<style>{rules}</style>"
 
 
 def _header(report: Report) -> str:

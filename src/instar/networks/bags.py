@@ -109,6 +109,8 @@ class EmbeddingBag(Body):
         self.rarity.copy_(torch.where(having > 0, rarity, -rarity))
 
     def forward(self, tokens: Tensor, subwords: Tensor | None = None) -> Tensor:
+        if tokens.is_meta:  # how many codes rows have depends on their content
+            return self.drop(self.vectors.new_empty(len(tokens), self.width))
         rows, codes = self._codes(tokens, subwords)
         counts = torch.bincount(rows, minlength=len(tokens))
         rarity = self.rarity.index_select(0, codes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from instar.networks import _settings
 from instar.networks._layers import dropout_layer
 from instar.networks._sequences import trimmed
-from instar.networks.base import Body, network
+from instar.networks.base import Body, Example, network
 from instar.pretrained import PIECES, read_weights
 from instar.settings import Settings, setting
 from instar.shapes import Encoder, Tokens
@@ -116,7 +116,8 @@ class Bert(Body):
         (tokens,) = contents
         assert tokens is not None
         tokens, known = trimmed(tokens)
-        places = known.flatten().nonzero()[:, 0]
+        every = torch.arange(known.numel(), device=known.device)
+        places = every if known.is_meta else every[known.flatten()]
         row, position = places // known.shape[1], places % known.shape[1]
         steps = self.first(self.pieces(tokens.flatten()[places]) + self.positions(position))
         counts = known.sum(1, keepdim=True)
@@ -167,6 +168,10 @@ def _sources(depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield f"blocks.{place}.{part}", tuple(f"encoder.layer.{place}.{name}" for name in names)
 
 
+# The sizes of all-MiniLM-L6-v2.
+_MINILM = Encoder("minilm", depth=6, width=384, heads=12, inner=1536, positions=512)
+
+
 @network(
     "bert",
     paper="Devlin, Chang, Lee & Toutanova 2019; Wang, Wei, Dong, Bao, Yang & Zhou 2020; Reimers & Gurevych 2019",
@@ -175,6 +180,7 @@ def _sources(depth: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     settings=BertSettings,
     recipe={"optimizer": "adamw", "rate": 1e-4, "weight_decay": 0.01, "clip": 1.0, "relearn_below": 20_000},
     pretrained=True,
+    example=Example(Tokens(30_522, 64, encoder=_MINILM), 2),
 )
 def bert(shape: Tokens, settings: BertSettings) -> Body:
     return Bert(shape, settings)

@@ -81,7 +81,7 @@ class Decoder(Head):
         symbols, counted = target.clamp(min=0).long(), (target[:, 0] != _MISSING).to(outputs.steps.dtype)
         counted = counted if weight is None else counted * weight
         ends = (symbols != 0).sum(1)
-        used = min(int(ends.max()) + 1, self.length)
+        used = self.length if ends.is_meta else min(int(ends.max()) + 1, self.length)
         symbols = symbols[:, :used]
         learned = (torch.arange(used, device=ends.device) <= ends[:, None]) * counted[:, None]
         logits = self.logits(outputs, F.pad(symbols[:, :-1], (1, 0)))

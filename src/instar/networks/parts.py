@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from instar.errors import SettingError, UsageError
+from instar.networks._sequences import trimmed
 from instar.networks.base import Body, Followed, Head, Inputs, Memory, networks
 from instar.networks.planning import Part, Plan, check_extent, flattened
 from instar.shapes import Grid, Shape, Tokens
@@ -93,9 +94,7 @@ class InputPart(nn.Module):
 
     def followed(self, inputs: Inputs) -> Followed:
         """The content's symbols, each with what is known before it; 0 stands before the first."""
-        symbols = inputs[self.sources[0]]
-        used = (symbols != 0).any(0).nonzero()
-        symbols = symbols[:, : int(used[-1]) + 1 if len(used) else 1].long()
+        symbols, _ = trimmed(inputs[self.sources[0]])
         return Followed(self.body.follow(functional.pad(symbols[:, :-1], (1, 0)))[0], symbols)
 
     def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:

@@ -95,6 +95,8 @@ class Turning(Head):
 def _each(grid: Tensor, which: Tensor | int, count: int, change: object, like: Tensor | None = None) -> Tensor:
     """Each picture changed in its own way, or all in one."""
     assert callable(change)
+    if grid.is_meta:
+        which = 0  # pictures without content are alike
     if isinstance(which, int):
         changed: Tensor = change(grid, which)
         return changed

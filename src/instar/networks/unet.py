@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from instar.networks import _settings
 from instar.networks._layers import CONVOLUTIONS, MEMORY_FORMATS, dropout_layer, halving_pool, map_normalization
 from instar.networks.activations import ACTIVATIONS
-from instar.networks.base import Body, network
+from instar.networks.base import Body, Example, network
 from instar.networks.convolutional import SMALLEST_EXTENT
 from instar.networks.initialization import initialize_weights
 from instar.settings import Settings, setting
@@ -123,6 +123,7 @@ class UNet(Body):
     idea="convolutions down to few cells and up again, each resolution joined with its like: an answer for every cell",
     shapes=(Grid,),
     smallest=SMALLEST_EXTENT,
+    example=Example(Grid(3, (224, 224)), 2),
     settings=UNetSettings,
     recipe={
         "optimizer": "adamw",
