@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from instar.errors import ColumnError
-from instar.fields import kinds
+from instar.fields import Frame, kinds
 from instar.shapes import NO_CLASS, STRANGE_CLASS
 from instar.sources import FileColumn, FileReference
 
@@ -65,7 +65,7 @@ def test_every_form_is_recognized_read_and_written_again(make, names):
     field, arrays, plan = life(column)
     assert field.classes == names and not arrays.problems
     for row in range(9):
-        _, content = field.written(field.truth(arrays)[row], (12, 16))
+        _, content = field.written(field.truth(arrays)[row], Frame((12, 16)))
         again = MASK.read(FileColumn([FileReference("again.png", content=content)]), plan)
         assert np.array_equal(again.values[0], arrays.values[row])
 
@@ -98,10 +98,10 @@ def test_a_mask_is_shrunk_without_values_that_were_not_there_and_grown_again():
     column = FileColumn([file_of(gray(large * 100))])
     field, arrays, plan = life(column, image_size=16)
     assert tuple(plan["extent"]) == (12, 16) and set(np.unique(arrays.values)) <= {0, 100, 200}
-    _, content = field.written(field.truth(arrays)[0], large.shape)
+    _, content = field.written(field.truth(arrays)[0], Frame(large.shape))
     again = np.asarray(Image.open(BytesIO(content)))
     assert again.shape == large.shape and (again == large * 100).mean() > 0.9
-    assert MASK.extents(column) == [large.shape]
+    assert [each.extent for each in MASK.frames(column)] == [large.shape]
 
 
 def test_arrays_of_one_two_and_three_axes_are_masks():
@@ -111,7 +111,7 @@ def test_arrays_of_one_two_and_three_axes_are_masks():
         field, arrays, _ = life(values)
         assert field.answer.extent == extent and np.array_equal(field.truth(arrays), values)
         assert field.draw(field.truth(arrays)[0])
-        suffix, content = field.written(field.truth(arrays)[0], extent)
+        suffix, content = field.written(field.truth(arrays)[0], Frame(extent))
         again = np.load(BytesIO(content)) if suffix == ".npy" else np.asarray(Image.open(BytesIO(content)))
         assert np.array_equal(again, values[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import tracemalloc
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 from instar.errors import ColumnError, SettingError
 from instar.fields import Arrays, Field, kinds
 from instar.fields._scan import MOST_CHANNELS, plain
-from instar.fields._voxels import LONGEST_SIDE, fitting, middle_slices
+from instar.fields._views import middle_slices
+from instar.fields._volumes import FARTHEST
+from instar.fields._voxels import LONGEST_SIDE, fitting
 from instar.fields.digest import MISSING, digest
-from instar.fields.volume import FARTHEST, VolumeSettings
+from instar.fields.volume import VolumeSettings
 from instar.shapes import Image, Text
 from instar.sources import Column, FileColumn, FileReference
 
@@ -163,14 +166,14 @@ def test_units_of_length_are_heeded():
 
 def test_large_scans_become_as_small_as_the_size_demands_and_coarse_axes_keep_theirs():
     thick = plain(1, (30, 256, 256))
-    thick = type(thick)(1, (30, 256, 256), (5.0, 1.0, 1.0), (0, 1, 2), (False,) * 3)
+    thick = replace(thick, spacing=(5.0, 1.0, 1.0))
     extent, spacing = fitting([thick], None, (), measured=True)
     assert extent == (29, LONGEST_SIDE, LONGEST_SIDE) and np.allclose(spacing, 256 / LONGEST_SIDE)
     extent, spacing = fitting([thick], 128, (), measured=True)
     assert extent == (30, 128, 128) and spacing == (5.0, 2.0, 2.0)
     assert fitting([thick], None, (2.0,), measured=True) == ((75, 128, 128), (2.0, 2.0, 2.0))
     assert fitting([thick], 64, (5.0, 2.0, 2.0), measured=True) == ((30, 64, 64), (5.0, 2.0, 2.0))
-    thin = type(thick)(1, (5, 40, 40), (5.0, 1.0, 1.0), (0, 1, 2), (False,) * 3)
+    thin = replace(thick, extent=(5, 40, 40))
     assert fitting([thin], None, (), measured=True) == ((8, 40, 40), (5.0, 1.0, 1.0))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from instar.fields import Arrays, Field, Prepared
 from instar.seeds import seed_for
-from instar.shapes import Grid, Mapped, Vector, mapped_from
+from instar.shapes import Grid, Mapped, Vector, aligned, mapped_from
 
 # Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
 PREPARED_BYTES = 256 * 2**20
@@ -190,7 +190,7 @@ class Examples:
         """A varied copy of a training batch, its inputs varied by their fields.
 
         Every field draws from a generator of the same seed, so that aligned grids are varied alike; pictures and masks
-        that are answers are moved as the input that they are made of.
+        that are answers are moved as the input that they are made of, and so are masks beside it.
         """
         inputs = dict(batch.inputs)
         for field in self.inputs:
@@ -203,15 +203,21 @@ class Examples:
                     inputs[name][:, self.places[field.name][name]] = tensor
             else:
                 inputs.update({f"{name}/{field.name}": tensor for name, tensor in varied.items()})
-        return replace(batch, inputs=inputs, targets=self._moved(batch, seed))
-
-    def _moved(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         targets = dict(batch.targets)
         for target, leader in self.led.items():
             motion = leader.motion(len(batch), torch.Generator().manual_seed(seed))
             if motion is not None:
                 targets[target.name] = target.moved({"target": targets[target.name]}, motion)["target"]
-        return targets
+                for beside in self._still(leader):
+                    name = f"grid/{beside.name}"
+                    inputs[name] = beside.moved({"grid": batch.inputs[name]}, motion)["grid"]
+        return replace(batch, inputs=inputs, targets=targets)
+
+    def _still(self, leader: Field) -> list[Field]:
+        """The inputs that are aligned with that of which answers are made, and that do not vary by themselves."""
+        fields = {field.name: field for field in self.inputs if type(field).augment is Field.augment}
+        shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
+        return [fields[name] for name in aligned(shapes, leader.name) if name in fields]
 
     @cached_property
     def led(self) -> dict[Field, Field]:

@@ -13,7 +13,8 @@ from instar.fields import Field, kinds
 from instar.fields.digest import in_threads
 from instar.files import write_bytes, writing
 from instar.shapes import Mapped, mapped_from
-from instar.sources import Chunk, FileColumn
+from instar.sources import Chunk, FileColumn, FileReference
+from instar.sources.paths import without_suffix
 
 
 def paints(targets: Sequence[Field]) -> bool:
@@ -51,43 +52,42 @@ class Painter:
         self, target: Field, leader: Field, chunk: Chunk, answers: np.ndarray, readable: np.ndarray
     ) -> np.ndarray:
         column = chunk.columns[leader.name]
-        extents = kinds[leader.kind].extents(column)
-        paths = np.full(len(answers), None, object)
-        suffix = None
-        for row in np.flatnonzero(readable).tolist():
-            if suffix is None:
-                suffix, _ = target.written(answers[row], None)
+        frames = kinds[leader.kind].frames(column)
+        folder = self.folder / _plain(target.name) if self.several else self.folder
+        rows = np.flatnonzero(readable).tolist()
+        stems = {}
+        for row in rows:
             file = column.files[row] if isinstance(column, FileColumn) else None
-            name = f"{chunk.start + row + 1:06d}" if file is None else _inner(file.name)
-            paths[row] = self._free(
-                self.folder / _plain(target.name) / name if self.several else self.folder / name, suffix
-            )
+            stems[row] = self._free(folder / (f"{chunk.start + row + 1:06d}" if file is None else _inner(file)))
 
-        def write(row: int) -> None:
-            path = paths[row]
+        def write(row: int) -> str:
+            suffix, content = target.written(answers[row], frames[row])
+            path = stems[row].with_name(stems[row].name + suffix)
             with writing(self.folder):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, target.written(answers[row], extents[row])[1])
+            write_bytes(path, content)
+            return str(path)
 
-        list(in_threads(write, np.flatnonzero(readable).tolist()))
-        return np.array([None if path is None else str(path) for path in paths], object)
+        paths = np.full(len(answers), None, object)
+        paths[rows] = list(in_threads(write, rows))
+        return paths
 
-    def _free(self, path: Path, suffix: str) -> Path:
-        """The path with another suffix, and a number where two files are called alike."""
-        stem, number = path.with_name(path.stem), 1
-        free = stem.with_name(stem.name + suffix)
+    def _free(self, path: Path) -> Path:
+        """The path, with a number where two files are called alike."""
+        free, number = path, 1
         while free in self.taken:
             number += 1
-            free = stem.with_name(f"{stem.name}-{number}{suffix}")
+            free = path.with_name(f"{path.name}-{number}")
         self.taken.add(free)
         return free
 
 
-def _inner(name: str) -> PurePath:
-    """A file's name as one within a folder: of one from elsewhere the last part alone."""
-    path = PurePath(name)
+def _inner(file: FileReference) -> PurePath:
+    """A file's name without its suffix, as one within a folder: of one from elsewhere the last part alone."""
+    path = PurePath(file.name)
     inside = not path.is_absolute() and ".." not in path.parts and path.name
-    return path if inside else PurePath(path.name or "picture")
+    path = path if inside else PurePath(path.name or "picture")
+    return path if file.is_folder else without_suffix(path)
 
 
 def _plain(name: str) -> str:

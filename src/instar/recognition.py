@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instar.errors import ColumnError, UsageError, no_column
 from instar.fields import Kind, kinds
@@ -129,6 +129,9 @@ def recognize(
             )
         plans[name] = ColumnPlan.survey(name, kind_name, sample.columns[name], settings[kind.settings], place)
     inputs = tuple(name for name in candidates if name in plans and name not in dropped)
+    known = {name: (plans[name].kind, plans[name].plan) for name in inputs}
+    for name in roles.targets:
+        plans[name] = replace(plans[name], plan=kinds[plans[name].kind].within(plans[name].plan, known))
     itself = _answers_itself(roles, plans, place)
     if itself is not None:
         dropped |= dict.fromkeys(inputs, f"{itself!r} is answered from itself alone")

@@ -303,6 +303,13 @@ def continued_from(inputs: Mapping[str, Shape]) -> str | None:
     return next((name for name, shape in inputs.items() if isinstance(shape, Grid) and shape.ahead), None)
 
 
+def aligned(inputs: Mapping[str, Shape], leader: str) -> dict[str, Grid]:
+    """The grids whose cells are those of the ``leader``, which is the first: others of the same extent follow it."""
+    grids = {name: shape for name, shape in inputs.items() if isinstance(shape, Grid)}
+    first = grids.pop(leader)
+    return {leader: first, **{name: shape for name, shape in grids.items() if shape.extent == first.extent}}
+
+
 def answer_as_json(answer: Answer) -> dict[str, Any]:
     """What `answer_from_json` takes."""
     return {"type": type(answer).__name__.lower(), **asdict(answer)}

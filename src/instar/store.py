@@ -74,8 +74,11 @@ class ColumnPlan:
 
         Raises an InstarError with the place, also where the kind fails in a way that it should not.
         """
+        kind, column = kinds[self.kind], chunk.columns[name]
         try:
-            return kinds[self.kind].read(chunk.columns[name], self.plan)
+            read = kind.read(column, self.plan)
+            elsewhere = kind.misplaced(column, self.plan, chunk.columns)
+            return read.without(elsewhere) if elsewhere else read
         except ColumnError as failure:
             what, remedy = failure.what, failure.remedy
             raise ColumnError(what, where=_place(source, start, name), remedy=remedy) from failure

@@ -225,8 +225,8 @@ def test_what_a_perfect_head_answers_decodes_to_the_column_s_own_values(name):
     if isinstance(field.answer, Picture | Mask):
         truth = field.truth(arrays)[arrays.present]
         assert np.allclose(field.decode(target.numpy()), truth, atol=1e-3)
-        extents = [extent for extent in kind.extents(column_of(kind)) if extent is not None]
-        suffix, content = field.written(truth[0], extents[0])
+        frames = [frame for frame in kind.frames(column_of(kind)) if frame is not None]
+        suffix, content = field.written(truth[0], frames[0])
         again = kind.read(FileColumn([FileReference("again" + suffix, content=content)]), read(kind)[1])
         assert np.array_equal(again.values[0], arrays.values[arrays.present][0])
         return
@@ -320,11 +320,16 @@ def test_an_answer_that_is_a_picture_can_be_drawn_and_moved(name):
         pytest.skip("no picture")
     prepared = field.prepare(arrays)
     assert isinstance(field.draw(field.truth(arrays)[0]), Image | Curves)
-    same = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]).repeat(200, 1, 1)
+    if len(field.answer.extent) == 3:
+        same = [torch.arange(size).repeat(200, 1) for size in field.answer.extent]
+        mirror = [*same[:-1], same[-1].flip(1)]
+    else:
+        same = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]]).repeat(200, 1, 1)
+        mirror = same * torch.tensor([-1.0, 1, 1]).view(1, 1, 3)
     there = torch.from_numpy(arrays.present)
     kept = field.moved(prepared, same)["target"]
     assert torch.allclose(kept[there].float(), prepared["target"][there].float(), atol=1e-4)
-    mirrored = field.moved(prepared, same * torch.tensor([-1.0, 1, 1]).view(1, 1, 3))["target"]
+    mirrored = field.moved(prepared, mirror)["target"]
     assert torch.allclose(mirrored[there].float(), prepared["target"][there].flip(-1).float(), atol=1e-4)
 
 

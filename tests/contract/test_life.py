@@ -32,9 +32,10 @@ def records(name: str, *, target: bool, rows: int = ROWS) -> dict:
     number = pl.Series("number", generator.normal(size=rows))
     if target:
         other = pl.Series("other", generator.normal(size=rows))
-        # What is answered cell by cell is made of something that has cells, and what is continued has a course.
-        answered = answer_of(name)
-        made_of = {"picture": kinds["image"].sample(generator, rows=rows)} if isinstance(answered, Mapped) else {}
+        # What is answered cell by cell is made of something that has as many cells, and lies where it lies; what is
+        # continued has a course.
+        answered, axes = answer_of(name), axes_of(name)
+        made_of = {2: {"picture": kinds["image"].sample(generator, rows=rows)}, 3: {"scan": content}}.get(axes, {})
         made_of |= {"course": content} if isinstance(answered, Forecast) else {}
         return {"number": number, "other": other, **made_of, "answer": content}
     answer = pl.Series("answer", np.where(number.to_numpy() > 0, "above", "below"))
@@ -47,6 +48,12 @@ def answer_of(name: str) -> Answer | None:
     content, settings = kind.sample(np.random.default_rng(7)), kind.settings()
     plan = kind.survey(content, settings)
     return kind.fit("c", [kind.read(content, plan)], plan, settings, target=True).answer
+
+
+def axes_of(name: str) -> int:
+    """Of how many axes the cells of the kind's sample are, where it is answered cell by cell."""
+    answer = answer_of(name)
+    return len(answer.extent) if isinstance(answer, Mapped) else 0
 
 
 def shape_of(name: str) -> Shape | None:

@@ -158,13 +158,21 @@ class AnswerType(ABC, Generic[A]):
 
     ``task``: the ending of Hugging Face's word for it, as in ``image-classification``; ``claim``: what the certainty
     that goes with an answer may claim, a sentence; ``nothing``: what stands for the answer to an unreadable row;
-    ``unscored``: why answers have no score, in a phrase.
+    ``unscored``: why answers have no score, in a phrase;
+    ``part``: what is told by itself where an answer has classes or labels, one and several of them.
     """
 
     task: ClassVar[str]
     claim: ClassVar[str]
     unscored: ClassVar[str] = "no score can be given on these rows"
     nothing: ClassVar[Any] = np.nan
+    part: ClassVar[tuple[str, str]] = ("class", "classes")
+
+    def unlearned(self, name: str, details: Details) -> str:
+        """What the ``unknown`` rows have that nobody could have answered, and how it counts: how a sentence ends."""
+        known_as = ", ".join(map(repr, details.unknown_classes))
+        count = "it counts" if details.unknown == 1 else "they count"
+        return f"a class of {name!r} that no training row has ({known_as}); {count} as wrong"
 
     @abstractmethod
     def main_metric(self, answer: A) -> str:

@@ -20,6 +20,9 @@ class MaskType(AnswerType[Mask]):
     claim = "Each cell of a mask has its likeliest class; nothing says how sure that is."
     nothing = NO_CLASS
 
+    def unlearned(self, name: str, details: Details) -> str:
+        return f"cells of classes of {name!r} that no training row has; these cells count as wrong"
+
     def main_metric(self, answer: Mask) -> str:
         return "mean_iou"
 

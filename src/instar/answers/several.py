@@ -21,6 +21,10 @@ NO_LABEL = "no label"
 class SeveralType(AnswerType[Several]):
     task = "classification"
     claim = OWN_PROBABILITY
+    part = ("label", "labels")
+
+    def unlearned(self, name: str, details: Details) -> str:
+        return f"labels of {name!r} that are not learned; they count as missed"
 
     def main_metric(self, answer: Several) -> str:
         return "macro_f1"

@@ -64,9 +64,5 @@ def _about_classes(result: TargetResult) -> list[str]:
     if not few:
         return []
     named = ", ".join(few[:_NAMED]) + (f" and {len(few) - _NAMED} more" if len(few) > _NAMED else "")
-    noun = (
-        ("label" if result.details.labels else "class")
-        if len(few) == 1
-        else ("labels" if result.details.labels else "classes")
-    )
+    noun = type_of(result.answer).part[len(few) > 1]
     return [f"Little is known about the {noun} {named} of {result.name}: fewer than {LEAST_ROWS} rows were examined."]

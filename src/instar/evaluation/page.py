@@ -8,6 +8,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from instar.answers import type_of
 from instar.evaluation.claims import claims
 from instar.evaluation.curves import learning_curves
 from instar.evaluation.panels import (
@@ -22,7 +23,7 @@ from instar.evaluation.panels import (
 )
 from instar.evaluation.verdict import written, written_interval
 from instar.metrics import METRICS
-from instar.shapes import Mapped, Mask
+from instar.shapes import Mapped
 
 if TYPE_CHECKING:
     from instar.evaluation.report import Report
@@ -75,12 +76,12 @@ def _verdict_card(report: Report, result: TargetResult) -> str:
 
 
 def _target(report: Report, result: TargetResult) -> str:
-    several = f": {result.name}" if len(report.targets) > 1 else ""
+    several, part = f": {result.name}" if len(report.targets) > 1 else "", type_of(result.answer).part[0]
     panels = [
         (f"Beside simpler methods{several}", contenders_panel(result)),
         (f"All scores{several}", metrics_table(result)),
         (f"What is taken for what{several}", confusion_panel(result)),
-        (f"{'Class by class' if isinstance(result.answer, Mask) else 'Label by label'}{several}", labels_panel(result)),
+        (f"{part.capitalize()} by {part}{several}", labels_panel(result)),
         (f"Answers and truths{several}", scatter_panel(result)),
         (f"The worst mistakes{several}", mistakes_panel(result)),
         (f"The oddest examined rows{several}", oddest_panel(result)),

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from instar.answers import LabelResult, Mistake
+from instar.answers import LabelResult, Mistake, type_of
 from instar.evaluation.plots import curves_plot, scatter_plot
 from instar.evaluation.results import TargetResult
 from instar.evaluation.verdict import capital, rows_note, written, written_interval
@@ -147,7 +147,7 @@ def labels_panel(result: TargetResult) -> str:
     )
     heads = "".join(f'<th class="figure">{title}</th>' for title in ("rows", *told.values()))
     hidden = len(ordered) - _SHOWN_LABELS
-    noun, nouns = ("class", "classes") if "iou" in told else ("label", "labels")
+    noun, nouns = type_of(result.answer).part
     note = f'<p class="note">{hidden:,} rarer {nouns} are not shown; report.json has them.</p>' if hidden > 0 else ""
     table = f'<div class="wide"><table class="plain"><tr><th>{noun}</th>{heads}</tr>{rows}</table></div>{note}'
     return table if rows else ""

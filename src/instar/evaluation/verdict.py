@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from instar.answers import type_of
 from instar.evaluation.results import TargetResult
 from instar.evaluation.rivals.run import RivalResult
 from instar.metrics import LEAST_ROWS, METRICS, Score, better
@@ -59,14 +60,8 @@ def _unknown(result: TargetResult) -> list[str]:
     details = result.details
     if not details.unknown:
         return []
-    rows, count = ("row has", "it counts") if details.unknown == 1 else ("rows have", "they count")
-    if details.labels:
-        return [
-            f"{details.unknown:,} examined {rows} labels of {result.name!r} that are not learned; they count as missed."
-        ]
-    known_as = ", ".join(map(repr, details.unknown_classes))
-    what = f"a class of {result.name!r} that no training row has ({known_as})"
-    return [f"{details.unknown:,} examined {rows} {what}; {count} as wrong."]
+    rows = "row has" if details.unknown == 1 else "rows have"
+    return [f"{details.unknown:,} examined {rows} {type_of(result.answer).unlearned(result.name, details)}."]
 
 
 def _worst(name: str, score: Score) -> float:

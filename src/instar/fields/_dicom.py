@@ -83,9 +83,9 @@ def _ordered(folder: FileReference) -> tuple[list[FileReference], Layout]:
     order = np.argsort(places, kind="stable")
     step = _distance(places[order])
     # DICOM's axes lead to the left and to the back, where those of a layout lead to the right and to the front.
-    steps = np.stack([across * along_row, down * along_column, step * normal], axis=1) * [[-1], [-1], [1]]
-    affine = np.eye(4)
-    affine[:3, :3] = steps
+    first = np.array(_numbers(parts[order[0]], "ImagePositionPatient", 3))
+    steps = np.stack([across * along_row, down * along_column, step * normal, first], axis=1) * [[-1], [-1], [1]]
+    affine = np.vstack([steps, [0, 0, 0, 1]])
     return [found[place][0] for place in order], laid_out(1, (columns, rows, len(parts)), affine)
 
 

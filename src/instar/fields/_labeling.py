@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
+from instar.cells import at_extent
 from instar.fields._files import on_each, spread
 from instar.fields._pictures import PictureError, header
 from instar.sources import FileColumn
 
-# How the values of cells are written: as bytes, gray or numbers in a palette; as colors; or as numbers of any size.
-BYTES, PALETTE, COLORS, NUMBERS = "bytes", "palette", "colors", "numbers"
-FORMS = (BYTES, PALETTE, COLORS, NUMBERS)
+# How the values of cells are written: as bytes, gray or numbers in a palette; as colors; as numbers of any size; or as
+# those in the voxels of a scan.
+BYTES, PALETTE, COLORS, NUMBERS, VOXELS = "bytes", "palette", "colors", "numbers", "voxels"
+FORMS = (BYTES, PALETTE, COLORS, NUMBERS, VOXELS)
 PROBES = 24
 # Colors for classes that have none of their own, dark to light; from there on they come again.
 _COLORS = (
@@ -59,16 +61,7 @@ def read_mask(content: bytes, form: str, height: int, width: int, maximum_pixels
     image = header(content, maximum_pixels)
     image.load()
     values = values_of(image, form)
-    return values if values.shape == (height, width) else nearest(values, (height, width))
-
-
-def nearest(values: np.ndarray, extent: Sequence[int]) -> np.ndarray:
-    """The cells of any axes at another extent, each taken from where its middle lies."""
-    places = [
-        np.minimum(((np.arange(wanted) + 0.5) * size / wanted).astype(np.int64), size - 1)
-        for wanted, size in zip(extent, values.shape, strict=True)
-    ]
-    return np.asarray(values[np.ix_(*places)])
+    return at_extent(values, (height, width))
 
 
 def probe(column: FileColumn, maximum_pixels: int) -> list[tuple[tuple[int, int], str, np.ndarray, list[int] | None]]:
@@ -117,10 +110,18 @@ def as_file(values: np.ndarray, form: str, palette: Sequence[int] | None) -> tup
     return ".png", stream.getvalue()
 
 
+def smallest(values: np.ndarray) -> np.ndarray:
+    """Whole numbers of 32 bits in the smallest type that holds them and that any viewer of scans knows."""
+    low, high = int(values.min()), int(values.max())
+    if low >= 0 and high <= 255:
+        return values.astype(np.uint8)
+    return values.astype(np.int16) if low >= -(2**15) and high < 2**15 else values
+
+
 def enlarged(codes: np.ndarray, classes: int, extent: Sequence[int]) -> np.ndarray:
     """Codes (height, width) at another extent: at each place the class wins of which most lies around it."""
     if codes.shape == tuple(extent) or codes.ndim != 2:
-        return nearest(codes, extent)
+        return at_extent(codes, extent)
     height, width = extent
     most = np.zeros((height, width), np.float32)
     answer = np.zeros((height, width), np.uint8)

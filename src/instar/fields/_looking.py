@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from instar.cells import nearest_cells
 from instar.fields._series_grid import share
 from instar.fields._state import expect, word
 
@@ -50,12 +51,7 @@ class Looking:
         drawn = torch.rand((8, rows), generator=generator)
         noise = torch.randn((rows, whole.shape[1], *extent), generator=generator) if self.noise else None
         places = self._all_places(whole.shape[2:], extent, drawn)
-        varied = whole.new_empty((rows, whole.shape[1], *extent))
-        for row in range(rows):
-            seen = whole[row]
-            for axis, at in enumerate(places):
-                seen = seen.index_select(1 + axis, at[row].to(whole.device))
-            varied[row] = seen
+        varied = seen_at(whole, places)
         gain, offset = ((2 * each - 1).view(rows, 1, 1, 1, 1).to(whole.device) for each in drawn[6:])
         varied = varied * (1 + self.gain * gain) + self.offset * offset
         if noise is not None:
@@ -83,3 +79,26 @@ class Looking:
         places = (first[:, None] + torch.arange(seen)).long().clamp(0, size - 1)
         mirrored = self.flip == "all" or (self.flip == "sides" and axis == 2)
         return torch.where(drawn[3 + axis, :, None] < 0.5, places.flip(1), places) if mirrored else places
+
+
+def seen_at(whole: Tensor, places: Sequence[Tensor]) -> Tensor:
+    """(B, channels, *sizes): of each example of ``whole`` the cells at its ``places`` (B, size) along each axis."""
+    varied = whole.new_empty((*whole.shape[:2], *(at.shape[1] for at in places)))
+    for row in range(len(whole)):
+        seen = whole[row]
+        for axis, at in enumerate(places, start=1):
+            seen = seen.index_select(axis, at[row].to(whole.device))
+        varied[row] = seen
+    return varied
+
+
+def at_extent(places: Sequence[Tensor], extent: Sequence[int]) -> list[Tensor]:
+    """The places (B, size) along each axis of a grid, as those of one of another extent that fills the same space."""
+    import torch
+
+    found = []
+    for at, own in zip(places, extent, strict=True):
+        size = at.shape[1]
+        mine, its = (torch.from_numpy(nearest_cells(*each)) for each in ((own, size), (size, own)))
+        found.append(mine[at[:, its]])
+    return found

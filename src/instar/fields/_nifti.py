@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from instar.fields._scan import Layout, Scan, ScanError, laid_out, turned
+from instar.fields._scan import ALIGNED, Layout, Scan, ScanError, laid_out, turned, turned_back
 from instar.sources.slices import begins_like_slice
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -25,7 +25,13 @@ _LARGEST_RATIO = 1_032
 # Extensions of the header, such as DICOM's, lie before the content.
 _LARGEST_OFFSET = 1 << 26
 _BLOCK = 1 << 22
+# How hard gzip works, of 9: more takes far longer and saves little.
+_PACKING = 2
 _UNITS = {"meter": 1_000.0, "micron": 1e-3}
+# What NIfTI has numbers for that places are measured from, in either version.
+_SPACES = range(1, 6)
+# The longest side that the first version's header can say.
+_LONGEST = 32_767
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,21 @@ def load(stream: BinaryIO, maximum_voxels: int) -> Scan:
     return Scan(found.layout, turned(stored, found.layout), found.slope, found.intercept)
 
 
+def written(values: np.ndarray, layout: Layout) -> bytes:
+    """A packed file of values (channels, depth, height, width) that lie as those of the file with this layout do."""
+    from nibabel.nifti1 import Nifti1Image
+    from nibabel.nifti2 import Nifti2Image
+
+    voxels = np.moveaxis(turned_back(values, layout), 0, -1)
+    voxels = voxels[..., 0] if len(values) == 1 else voxels
+    image = (Nifti1Image if max(voxels.shape) <= _LONGEST else Nifti2Image)(voxels, layout.affine)
+    # Viewers believe one or the other of these.
+    image.set_sform(layout.affine, layout.space)
+    image.set_qform(layout.affine, layout.space)
+    image.header.set_xyzt_units("mm")
+    return gzip.compress(image.to_bytes(), _PACKING, mtime=0)
+
+
 def _read(content: BinaryIO, size: int) -> bytearray:
     """So many bytes. Memory grows with what is there and not with what is announced."""
     whole = bytearray()
@@ -117,6 +138,7 @@ def _header(content: BinaryIO) -> Header:
         affine = known.get_best_affine()
         slope, intercept = known.get_slope_inter()
         unit = _UNITS.get(known.get_xyzt_units()[0], 1.0)
+        space = int(known["sform_code"]) or int(known["qform_code"])
     except (HeaderDataError, KeyError, ValueError) as failure:
         raise ScanError(f"has a wrong header ({failure})") from failure
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
@@ -130,7 +152,7 @@ def _header(content: BinaryIO) -> Header:
         raise ScanError(f"has voxels of {sizes} mm, which cannot be: its header is wrong")
     channels, *axes = _shape(known)
     first, second, third = axes
-    layout = laid_out(channels, (first, second, third), affine, unit)
+    layout = laid_out(channels, (first, second, third), affine, unit, space if space in _SPACES else ALIGNED)
     shape = (channels, first, second, third)
     return Header(layout, shape, dtype, int(offset), slope or 1.0, intercept or 0.0)
 

@@ -14,7 +14,7 @@ from instar.fields._files import on_each
 from instar.fields._pictures import PictureError, header, upright_size
 from instar.fields._pixels import as_png
 from instar.fields._state import array, expect, whole
-from instar.fields.base import Arrays, Field, Prepared, State
+from instar.fields.base import Arrays, Field, Frame, Prepared, State
 from instar.shapes import Image, Picture, Text, View
 from instar.sources import FileColumn
 
@@ -77,9 +77,9 @@ class PictureField(Field):
         shades = (np.nan_to_num(answer) - self.low) * (WHITE / (self.high - self.low))
         return np.moveaxis(np.clip(np.rint(shades), 0, 255).astype(np.uint8), 0, -1)
 
-    def written(self, answer: np.ndarray, extent: tuple[int, ...] | None) -> tuple[str, bytes]:
+    def written(self, answer: np.ndarray, frame: Frame | None) -> tuple[str, bytes]:
         """A PNG file, or one of numpy where numbers have a unit of their own."""
-        height, width = extent or self.answer.extent
+        height, width = self.answer.extent if frame is None else frame.extent
         size, stream = (width, height), BytesIO()
         if self.levels is None and len(answer) in (1, 3, 4):
             picture = self._bytes(answer)
@@ -119,11 +119,11 @@ def described(extent: tuple[int, ...], channels: int) -> str:
     return f"pictures of {width} x {height} pixels, {colors or f'{channels} channels'}"
 
 
-def file_extents(column: FileColumn) -> list[tuple[int, ...] | None]:
-    """(height, width) of each picture once it stands upright, from its header; None where it cannot be read."""
+def file_frames(column: FileColumn) -> list[Frame | None]:
+    """The size of each picture once it stands upright, from its header; None where it cannot be read."""
 
-    def look(_: int, file: Any) -> tuple[int, int]:
+    def look(_: int, file: Any) -> Frame:
         width, height = upright_size(header(file.read(), LARGEST_FILE))
-        return height, width
+        return Frame((height, width))
 
-    return [each if isinstance(each, tuple) else None for each in on_each(column.files, look, PictureError, "picture")]
+    return [each if isinstance(each, Frame) else None for each in on_each(column.files, look, PictureError, "picture")]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -12,14 +13,19 @@ import numpy as np
 from instar.errors import ColumnError, SourceError
 from instar.fields import _dicom, _nifti
 from instar.fields._files import Unreadable, on_each, problems_of, spread
-from instar.fields._scan import Layout, Scan, ScanError, plain
-from instar.fields._voxels import resampled
+from instar.fields._scan import LARGEST_SPACING, MOST_CHANNELS, Layout, Scan, ScanError, plain
+from instar.fields._state import expect
+from instar.fields._voxels import OUTSIDE, Spacing, Triple, classes_of, fitting, most_around, resampled
+from instar.fields.base import Frame, Problem
 from instar.fields.digest import MISSING, digest, digest_file, in_threads
 from instar.sources import Column, FileColumn, FileReference
 from instar.sources.slices import SUFFIXES as SLICES
 
 # Headers looked at for size, spacing and channels.
 HEADERS = 128
+LARGEST_SIDE = 512
+# Numbers of one prepared volume: a quarter of a gigabyte.
+LARGEST_GRID = 1 << 26
 
 Results = list[np.ndarray | Unreadable | None]
 
@@ -74,29 +80,149 @@ def channels_of(found: list[Layout]) -> int:
     return Counter(each.channels for each in found).most_common(1)[0][0]
 
 
+def surveyed(sample: Column, side: int | None, spacing: tuple[float, ...], maximum_voxels: int) -> dict[str, Any]:
+    """The plan by which scans like these are read. Raises ColumnError."""
+    found = layouts(sample)
+    channels = channels_of(found)
+    if channels > MOST_CHANNELS:
+        raise ColumnError(
+            f"Volumes have {channels:,} numbers in a voxel (a scan over time?), and {MOST_CHANNELS} are the most",
+            remedy="Give the mean over time, or a few of its volumes",
+        )
+    measured = isinstance(sample, FileColumn)
+    extent, steps = fitting(found, side, spacing, measured=measured)
+    if max(extent) > LARGEST_SIDE or channels * math.prod(extent) > LARGEST_GRID:
+        raise ColumnError(
+            f"Volumes of {' x '.join(map(str, extent))} voxels are too large",
+            remedy="Take a coarser spacing (--set volume_spacing=2), or say a size (--set volume_size=128)",
+        )
+    return {
+        "channels": channels,
+        "extent": list(extent),
+        "spacing": list(steps),
+        "measured": measured,
+        "maximum_voxels": maximum_voxels,
+    }
+
+
+def sight_of(plan: Mapping[str, Any]) -> tuple[Triple, Spacing]:
+    """The extent and the spacing of a plan. Raises ValueError or KeyError where these are none."""
+    sizes, steps = plan["extent"], plan["spacing"]
+    expect(isinstance(sizes, list | tuple) and len(sizes) == 3, "extent")
+    expect(all(type(each) is int and 1 <= each <= LARGEST_SIDE for each in sizes), "extent")
+    expect(isinstance(steps, list | tuple) and len(steps) == 3, "spacing")
+    expect(all(type(each) in (int, float) and 0 < each <= LARGEST_SPACING * LARGEST_SIDE for each in steps), "spacing")
+    return (sizes[0], sizes[1], sizes[2]), (float(steps[0]), float(steps[1]), float(steps[2]))
+
+
+def led_by(inputs: Mapping[str, tuple[str, Mapping[str, Any]]], *, measured: bool) -> str | None:
+    """The largest of the inputs that holds volumes too, to which those of a target belong; in files or in arrays."""
+    cells = {
+        name: math.prod(plan["extent"])
+        for name, (kind, plan) in inputs.items()
+        if kind == "volume" and plan["measured"] is measured
+    }
+    return max(cells, key=lambda name: cells[name], default=None)
+
+
+def within(plan: Mapping[str, Any], inputs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The plan of a target's scans: read as those of the input are to which they belong."""
+    name = led_by(inputs, measured=True) if plan["measured"] else None
+    if name is None:
+        return dict(plan)
+    alike = {each: inputs[name][1][each] for each in ("extent", "spacing", "maximum_voxels")}
+    return {**plan, **alike, "within": name}
+
+
+def misplaced(column: Column, plan: Mapping[str, Any], beside: Mapping[str, Column]) -> list[Problem]:
+    """The rows of which the scan does not fill the same space as that to which it belongs."""
+    other = beside.get(plan.get("within", ""))
+    if not isinstance(column, FileColumn) or not isinstance(other, FileColumn):
+        return []
+    problems = []
+    for row, (own, its) in enumerate(zip(frames(column), frames(other), strict=True)):
+        if own is not None and its is not None and not own.lies_in(its):
+            names = column.files[row].name, other.files[row].name  # type: ignore[union-attr]
+            problems.append(
+                Problem(
+                    row,
+                    f"{names[0]} lies elsewhere than {names[1]}: {_space(own)}, and {_space(its)}; resample it "
+                    "onto the scan, or copy the scan's affine into its header if it is wrong there",
+                )
+            )
+    return problems
+
+
+def _space(layout: Layout) -> str:
+    low, high = layout.corners.min(axis=0), layout.corners.max(axis=0)
+    return " x ".join(f"{first:.0f} to {last:.0f}" for first, last in zip(low, high, strict=True)) + " mm"
+
+
+def frames(column: Column) -> Sequence[Layout | None]:
+    """How the voxels of each row's scan lie in its file; None where that cannot be read. Arrays have no places."""
+    if not isinstance(column, FileColumn):
+        channels, depth, height, width = volumes(column).shape[1:]
+        return [plain(channels, (depth, height, width))] * len(column)
+    looks = on_each(column.files, lambda _, file: _layout(file), ScanError, "scan")
+    return [each if isinstance(each, Layout) else None for each in looks]
+
+
+def file_of(values: np.ndarray, frame: Frame | None, otherwise: Layout) -> tuple[str, bytes]:
+    """A NIfTI file of values (channels, depth, height, width) that lie as the frame says, or ``otherwise``."""
+    layout = frame if isinstance(frame, Layout) and frame.affine is not None else otherwise
+    return ".nii.gz", _nifti.written(values, layout)
+
+
 def grids(column: Column, plan: Mapping[str, Any]) -> tuple[Results, np.ndarray]:
     """Of each row float32 (channels, *extent), None or why it cannot be read; and the rows' digests."""
-    files = isinstance(column, FileColumn)
-    if files != plan["measured"]:
+    _check_measured(column, plan)
+    if isinstance(column, FileColumn):
+        return _read_files(column, plan, lambda scan: _as_planned(scan, plan))
+    return _read_arrays(column, plan)
+
+
+def classes(column: Column, plan: Mapping[str, Any]) -> tuple[Results, np.ndarray]:
+    """Of each row's file int32 (*extent), classes, None or why it cannot be read; and the rows' digests."""
+    _check_measured(column, plan)
+    assert isinstance(column, FileColumn)
+    extent, spacing = sight_of(plan)
+
+    def placed(scan: Scan) -> np.ndarray:
+        return most_around(classes_of(scan), scan.layout.spacing, extent, spacing, OUTSIDE)
+
+    return _read_files(column, plan, placed)
+
+
+def values_in(file: FileReference, maximum_voxels: int) -> np.ndarray:
+    """The different values of a scan, whose numbers are classes perhaps. Raises ScanError."""
+    with file.open() as stream:
+        scan = _nifti.load(stream, maximum_voxels)
+    return np.asarray(np.unique(scan.stored) * scan.slope + scan.intercept)
+
+
+def _check_measured(column: Column, plan: Mapping[str, Any]) -> None:
+    """Raises ColumnError where files were learned from and there are arrays, or the other way round."""
+    if isinstance(column, FileColumn) != plan["measured"]:
         raise ColumnError(
             "These are arrays, which do not say how large a voxel is, and the model was trained on files"
             if plan["measured"]
             else "These are files, and the model was trained on arrays",
             remedy="Give scans like those that were learned from",
         )
-    return _read_files(column, plan) if isinstance(column, FileColumn) else _read_arrays(column, plan)
 
 
-def _read_files(column: FileColumn, plan: Mapping[str, Any]) -> tuple[Results, np.ndarray]:
+def _read_files(
+    column: FileColumn, plan: Mapping[str, Any], made: Callable[[Scan], np.ndarray]
+) -> tuple[Results, np.ndarray]:
     _check_packages(column)
     digests = np.full(len(column), MISSING, np.uint64)
 
     def read(row: int, file: FileReference) -> np.ndarray:
         digests[row] = digest_file(file)
         if file.is_folder:
-            return _as_planned(_dicom.load(file, plan["maximum_voxels"]), plan)
+            return made(_dicom.load(file, plan["maximum_voxels"]))
         with file.open() as stream:
-            return _as_planned(_nifti.load(stream, plan["maximum_voxels"]), plan)
+            return made(_nifti.load(stream, plan["maximum_voxels"]))
 
     return on_each(column.files, read, ScanError, "scan"), digests
 
@@ -123,9 +249,7 @@ def _read_arrays(column: Column, plan: Mapping[str, Any]) -> tuple[Results, np.n
 def _as_planned(scan: Scan, plan: Mapping[str, Any]) -> np.ndarray:
     if scan.layout.channels != plan["channels"]:
         raise ScanError(f"has {scan.layout.channels} channels where {plan['channels']} are expected")
-    depth, height, width = plan["extent"]
-    along, across, over = plan["spacing"]
-    return resampled(scan, (depth, height, width), (along, across, over))
+    return resampled(scan, *sight_of(plan))
 
 
 def _layout(file: FileReference) -> Layout:

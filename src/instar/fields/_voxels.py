@@ -1,11 +1,14 @@
-"""Scans of any size and spacing as grids of one: what size suits them, resampling, and slices as pictures."""
+"""Scans of any size and spacing as grids of one; and what was made of such grids as large as the scans again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from instar.fields._pixels import resize
 from instar.fields._scan import LARGEST_VALUE, Layout, Scan, ScanError
+from instar.shapes import MOST_MASK_CLASSES
 
 # Where no size is set. Small enough that a network learns from hundreds of scans on two cores within minutes.
 LONGEST_SIDE = 48
@@ -17,15 +20,16 @@ LARGE_QUANTILE, FAR_LARGER = 0.95, 1.5
 SAME_SPACING = 1e-3
 # Stored values that are taken as floating numbers at a time.
 _BLOCK = 1 << 22
-# Pixels of the longest side of a slice that is shown, and between slices.
-_SHOWN_SIDE, _GAP = 128, 4
+# What stands for the class of a voxel that lies outside of a mask.
+OUTSIDE = np.iinfo(np.int32).min
 
 Triple = tuple[int, int, int]
+Spacing = tuple[float, float, float]
 
 
 def fitting(
     layouts: list[Layout], side: int | None, spacing: tuple[float, ...], *, measured: bool
-) -> tuple[Triple, tuple[float, float, float]]:
+) -> tuple[Triple, Spacing]:
     """The extent and the spacing in millimeters, along (depth, height, width), that suit scans with these layouts.
 
     It holds nearly all scans as they are large in space. The spacing is the scans' own median along each axis, and so
@@ -55,12 +59,13 @@ def fitting(
     return (depth, height, width), (first, second, third)
 
 
-def resampled(scan: Scan, extent: Triple, spacing: tuple[float, float, float]) -> np.ndarray:
+def resampled(scan: Scan, extent: Triple, spacing: Spacing) -> np.ndarray:
     """float32 (channels, *extent): the scan at another spacing, its middle in the middle. Raises ScanError.
 
     Along each axis voxels are weighted by a triangle as wide as the coarser of both spacings: that is trilinear
     interpolation where voxels get smaller, and leaves no aliases where they get larger. What lies outside of the scan,
-    and voxels without a number, get the median of what lies at its surface.
+    and voxels without a number, get the median of what lies at its surface. The same, with the scan's own extent and
+    spacing, brings back what was made of the result.
     """
     layout = scan.layout
     weights = [_weights(*each) for each in zip(layout.extent, layout.spacing, extent, spacing, strict=True)]
@@ -69,16 +74,82 @@ def resampled(scan: Scan, extent: Triple, spacing: tuple[float, float, float]) -
     result = np.empty((layout.channels, *extent), np.float32)
     for channel in range(layout.channels):
         surface = _surface(scan, channel)
-        grid = np.matmul(weights[1], _along_depth(scan, channel, weights[0], surface))
+
+        planes = partial(_completed, scan, channel, surface)
+        grid = np.matmul(weights[1], _along_depth(planes, layout.extent, weights[0]))
         result[channel] = np.where(inside, np.matmul(grid, weights[2].T), surface)
     return result
 
 
+def classes_of(scan: Scan) -> np.ndarray:
+    """int32 (depth, height, width): the classes that a mask's voxels are of. Raises ScanError for what holds none."""
+    layout, stored = scan.layout, scan.stored[0]
+    if layout.channels != 1:
+        raise ScanError(f"has {layout.channels} numbers in a voxel, and a mask has one: its class")
+    known = np.unique(stored) * scan.slope + scan.intercept
+    odd = known[~np.isfinite(known) | (known != np.rint(known))]
+    if len(odd):
+        raise ScanError(f"has voxels such as {odd[0]:g}, and classes are whole numbers")
+    if known[0] <= OUTSIDE or known[-1] > np.iinfo(np.int32).max:
+        raise ScanError("has whole numbers beyond what 32 bits hold: number the classes from 0 on")
+    if len(known) > MOST_MASK_CLASSES:
+        raise ScanError(f"has {len(known):,} different values, more than the {MOST_MASK_CLASSES} classes of a mask")
+    if (scan.slope, scan.intercept) == (1.0, 0.0):
+        return stored.astype(np.int32)
+    return np.rint(stored * scan.slope + scan.intercept).astype(np.int32)
+
+
+def most_around(
+    classes: np.ndarray, spacing: Spacing, extent: Triple, target: Spacing, outside: int | None
+) -> np.ndarray:
+    """Classes (depth, height, width) placed as `resampled` would, at each voxel the one that most around it is.
+
+    ``outside`` is what there is beyond them; None: what most of their surface is. They keep their type.
+    """
+    axes = list(zip(classes.shape, spacing, extent, target, strict=True))
+    weights = [_weights(*each) for each in axes]
+    found, counts = np.unique(np.concatenate([face.ravel() for face in _faces(classes)]), return_counts=True)
+    answer = np.full(extent, found[counts.argmax()] if outside is None else outside, classes.dtype)
+    if all(_is_same(step, other) for _, step, _, other in axes):  # then every voxel is one that there was
+        own, its = (np.ix_(*places) for places in zip(*map(_matching, weights), strict=True))
+        answer[own] = classes[its]
+        return answer
+    step = max(1, _BLOCK // (extent[1] * extent[2]))
+    for start in range(0, extent[0], step):
+        planes = slice(start, start + step)
+        most = np.zeros(answer[planes].shape, np.float32)
+        for each in np.unique(classes):
+            here = _along_depth(partial(_is_of, classes, each), classes.shape, weights[0][planes])
+            share = np.matmul(np.matmul(weights[1], here), weights[2].T)
+            better = share > most
+            answer[planes][better], most[better] = each, share[better]
+    return answer
+
+
+def _is_of(classes: np.ndarray, each: int, planes: slice) -> np.ndarray:
+    return np.asarray(classes[planes] == each)
+
+
+def _faces(cells: np.ndarray) -> list[np.ndarray]:
+    """The six faces of what has three axes."""
+    return [cells.take(place, axis) for axis in range(3) for place in (0, -1)]
+
+
+def _matching(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which wanted voxels are one of the scan's, and which of them each is."""
+    own = np.flatnonzero(weights.any(axis=1))
+    return own, weights[own].argmax(axis=1)
+
+
+def _is_same(spacing: float, target: float) -> bool:
+    return abs(target / spacing - 1) < SAME_SPACING
+
+
 def _weights(size: int, spacing: float, wanted: int, target: float) -> np.ndarray:
     """float32 (wanted, size): what each voxel takes from those of the scan along an axis; outside of it nothing."""
-    ratio = target / spacing
-    if abs(ratio - 1) < SAME_SPACING:  # by whole voxels, so that nothing is blurred
+    if _is_same(spacing, target):  # by whole voxels, so that nothing is blurred
         return np.eye(wanted, size, int((size - wanted) / 2), dtype=np.float32)
+    ratio = target / spacing
     places = (np.arange(wanted) - (wanted - 1) / 2) * ratio + (size - 1) / 2
     weights = np.clip(1 - np.abs(places[:, None] - np.arange(size)) / max(1.0, ratio), 0, None)
     inside = (places >= -0.5) & (places <= size - 0.5)
@@ -86,24 +157,24 @@ def _weights(size: int, spacing: float, wanted: int, target: float) -> np.ndarra
     return (weights / np.where(total > 0, total, 1) * inside[:, None]).astype(np.float32)
 
 
-def _along_depth(scan: Scan, channel: int, weights: np.ndarray, surface: np.float32) -> np.ndarray:
-    """float32 (wanted, height, width), ``surface`` where there is no number; for memory a block of planes at a time."""
-    depth, height, width = scan.layout.extent
+def _along_depth(planes_of: Callable[[slice], np.ndarray], extent: tuple[int, ...], weights: np.ndarray) -> np.ndarray:
+    """float32 (wanted, height, width), of planes (depth, height, width); for memory a block of them at a time."""
+    depth, height, width = extent
     grid = np.zeros((len(weights), height * width), np.float32)
     step = max(1, _BLOCK // (height * width))
     for start in range(0, depth, step):
-        values = scan.channel(channel, slice(start, start + step))
-        _complete(values, surface)
+        values = planes_of(slice(start, start + step)).astype(np.float32, copy=False)
         grid += weights[:, start : start + step] @ values.reshape(len(values), -1)
     return grid.reshape(len(weights), height, width)
 
 
-def _complete(values: np.ndarray, surface: np.float32) -> None:
+def _completed(scan: Scan, channel: int, surface: np.float32, planes: slice) -> np.ndarray:
     """Voxels without a number become what lies outside. Raises ScanError for numbers that are none to use."""
+    values = scan.channel(channel, planes)
     largest = max(float(np.nanmax(values, initial=0.0)), -float(np.nanmin(values, initial=0.0)))
     if not largest <= LARGEST_VALUE:
         raise ScanError("has voxels that are infinite, or beyond all bounds")
-    np.nan_to_num(values, copy=False, nan=float(surface))
+    return np.nan_to_num(values, copy=False, nan=float(surface))
 
 
 def _surface(scan: Scan, channel: int) -> np.float32:
@@ -123,28 +194,3 @@ def _surface(scan: Scan, channel: int) -> np.float32:
     if not len(known):
         raise ScanError("has no voxel with a number")
     return np.float32(np.median(known))
-
-
-def middle_slices(volume: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """uint8 (height, width, 1): the middle slices of (depth, height, width) in one picture, in true proportions.
-
-    Seen from the front and from the right above, the head at the top, and from above below, the front at the top; left
-    is left.
-    """
-    depth, height, width = (size // 2 for size in volume.shape)
-    low, high = float(volume.min()), float(volume.max())
-    gray = ((volume - low) * (255 / max(high - low, 1e-30))).astype(np.uint8)
-    tall, long, wide = (size * step for size, step in zip(volume.shape, spacing, strict=True))
-    scale = _SHOWN_SIDE / max(tall, long, wide)
-    rows, columns, turned = (max(1, round(scale * size)) for size in (tall, wide, long))
-    front, side, above = (
-        resize(np.ascontiguousarray(plane)[..., None], *size)
-        for plane, size in (
-            (gray[::-1, height], (rows, columns)),
-            (gray[::-1, :, width], (rows, turned)),
-            (gray[depth, ::-1], (turned, columns)),
-        )
-    )
-    picture = np.zeros((rows + _GAP + turned, columns + _GAP + turned, 1), np.uint8)
-    picture[:rows, :columns], picture[:rows, columns + _GAP :], picture[rows + _GAP :, :columns] = front, side, above
-    return picture

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,17 @@ if TYPE_CHECKING:
 
 State = tuple[dict[str, Any], dict[str, np.ndarray]]
 Prepared = dict[str, "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Into what an answer with something for each cell is written: that of what it is made of, as it came.
+
+    extent: how many cells that has along the axes of a Grid. Where its files say more, such as where in space their
+    cells lie, a frame of its kind's own holds that.
+    """
+
+    extent: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,14 @@ class Arrays:
         values, lengths = gather(self.values, self.starts, rows)
         return Arrays(values, self.present[rows], self.digests[rows], self.texts, lengths=lengths)
 
+    def without(self, problems: Sequence[Problem]) -> Arrays:
+        """The same, but for the rows that have these problems, which are absent."""
+        known = {each.row for each in self.problems}
+        new = [each for each in problems if each.row not in known]
+        present = self.present.copy()
+        present[[each.row for each in new]] = False
+        return replace(self, present=present, problems=[*self.problems, *new])
+
     def of_row(self, row: int) -> np.ndarray:
         """The content of one row, (length, ...) where rows have lengths."""
         return self.values[row] if self.lengths is None else self.values[self.starts[row] : self.starts[row + 1]]
@@ -112,11 +131,15 @@ class Field(ABC):
         return prepared
 
     def motion(self, rows: int, generator: torch.Generator) -> Any | None:
-        """How `augment` moves the cells of so many rows with such a generator, for a target that is moved alike."""
+        """How `augment` moves the cells of so many rows with such a generator, for what is moved alike; or None.
+
+        Maps (rows, 2, 3) as `instar.fields._augmentation` has them, or of each axis which cells are seen, a list of
+        (rows, size) int64.
+        """
         return None
 
     def moved(self, prepared: Prepared, motion: Any) -> Prepared:
-        """A target moved as the input that it is made of. Only of pictures and masks."""
+        """What is prepared moved as the input to which it belongs, cell by cell. Only of pictures and masks."""
         return prepared
 
     def check_leading(self) -> None:  # noqa: B027
@@ -138,8 +161,11 @@ class Field(ABC):
         """One picture or mask, of those that `decode` and `truth` give. Only of such targets."""
         raise TypeError(f"a field of kind {self.kind} answers no pictures")
 
-    def written(self, answer: np.ndarray, extent: tuple[int, ...] | None) -> tuple[str, bytes]:
-        """The suffix and the content of a file with such an answer, at the ``extent`` of what it is made of."""
+    def written(self, answer: np.ndarray, frame: Frame | None) -> tuple[str, bytes]:
+        """The suffix and the content of a file with such an answer, in the frame of what it is made of, if it is known.
+
+        Else it is written as large as the network gives it.
+        """
         raise TypeError(f"a field of kind {self.kind} answers no pictures")
 
     def truth(self, arrays: Arrays) -> np.ndarray:
@@ -229,9 +255,20 @@ class Kind(ABC):
         """How many bytes `read` makes of a row where that is much; so many rows are read together as fit in memory."""
         return 0
 
-    def extents(self, column: Column) -> list[tuple[int, ...] | None]:
-        """How many cells the content of each row has along its axes, as it came, where that is known."""
+    def frames(self, column: Column) -> Sequence[Frame | None]:
+        """Into what answers are written that are made of each row's content, cell by cell, where that is known."""
         return [None] * len(column)
+
+    def within(self, plan: Mapping[str, Any], inputs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+        """The plan of a target, once those of the ``inputs`` are known, each with its kind.
+
+        For content that belongs to that of an input, cell by cell, and must be read as that is.
+        """
+        return dict(plan)
+
+    def misplaced(self, column: Column, plan: Mapping[str, Any], beside: Mapping[str, Column]) -> list[Problem]:
+        """The rows whose content does not lie where that of the columns ``beside`` lies, to which it belongs."""
+        return []
 
     @abstractmethod
     def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import PurePath
@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from instar.errors import ColumnError
 from instar.fields._augmentation import Augmentation
 from instar.fields._files import on_each, problems_of, spread
-from instar.fields._painting import LARGEST_EXTENT, PictureField, described, file_extents
+from instar.fields._painting import LARGEST_EXTENT, PictureField, described, file_frames
 from instar.fields._pictures import (
     PictureError,
     channels_in_use,
@@ -27,7 +27,7 @@ from instar.fields._pictures import (
 )
 from instar.fields._pixels import as_bytes, as_png, astray, channels_last, fitting_extent, levels_of, resize
 from instar.fields._state import array, expect, whole, word
-from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
+from instar.fields.base import Arrays, Field, Frame, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes, in_threads
 from instar.settings import Settings, setting
 from instar.shapes import Grid, Text, View
@@ -224,10 +224,10 @@ class Image(Kind):
             return PictureField.from_state(name, content, arrays)
         return ImageField.from_state(name, content, arrays)
 
-    def extents(self, column: Column) -> list[tuple[int, ...] | None]:
+    def frames(self, column: Column) -> Sequence[Frame | None]:
         if isinstance(column, np.ndarray):
-            return [channels_last(column).shape[1:3]] * len(column)
-        return file_extents(column) if isinstance(column, FileColumn) else super().extents(column)
+            return [Frame(channels_last(column).shape[1:3])] * len(column)
+        return file_frames(column) if isinstance(column, FileColumn) else super().frames(column)
 
     def check(self, plan: Mapping[str, Any], field: Field) -> None:
         assert isinstance(field, ImageField | PictureField)

@@ -1,48 +1,35 @@
-"""Masks: a class at each cell of a picture, in files of gray, palette or colors, or at each cell of arrays."""
+"""Masks: a class at each cell of a picture or a scan, in files of their own, or at each cell of arrays."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from PIL import Image as Pillow
 
-from instar.errors import ColumnError
-from instar.fields._augmentation import warp
-from instar.fields._files import on_each, problems_of
-from instar.fields._labeling import (
-    BYTES,
-    COLORS,
-    FORMS,
-    NUMBERS,
-    PALETTE,
-    as_file,
-    colors_of,
-    enlarged,
-    named,
-    nearest,
-    palette_of,
-    plan_palette,
-    probe,
-    read_mask,
-)
-from instar.fields._painting import LARGEST_EXTENT, file_extents
+from instar.cells import at_extent
+from instar.errors import ColumnError, SourceError
+from instar.fields import _scans
+from instar.fields._files import Unreadable, on_each, problems_of, spread
+from instar.fields._labeling import BYTES, COLORS, NUMBERS, PALETTE, VOXELS, palette_of, plan_palette, probe, read_mask
+from instar.fields._masks import Coded, MaskField, MaskInput, checked_extent
+from instar.fields._painting import file_frames
 from instar.fields._pictures import PictureError
-from instar.fields._pixels import as_png, fitting_extent
-from instar.fields._state import array, expect, whole, word
-from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
+from instar.fields._pixels import fitting_extent
+from instar.fields._scan import ScanError
+from instar.fields._state import expect, whole, word
+from instar.fields._voxels import OUTSIDE
+from instar.fields.base import Arrays, Field, Frame, Kind, Problem, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_bytes
 from instar.fields.image import ImageSettings
+from instar.fields.volume import VolumeSettings
 from instar.settings import Settings
-from instar.shapes import MOST_MASK_CLASSES, NO_CLASS, STRANGE_CLASS, Curves, Grid, Image, Mask, Text, View
+from instar.shapes import MOST_MASK_CLASSES
 from instar.sources import Column, FileColumn, FileReference
-
-if TYPE_CHECKING:
-    import torch
 
 # Files with no more different values than these are masks where an answer is looked for; else they are pictures.
 FEW_VALUES = 32
@@ -50,171 +37,13 @@ FEW_VALUES = 32
 DARKEST = 16
 # So many classes become channels of their own where a mask is an input.
 MOST_INPUT_CLASSES = 64
-LARGEST_VALUE = 2**31 - 1
-# Numbers in a mask of any axes at most.
-LARGEST_MASK = 2**28
-
-
-class _Coded:
-    """What masks share as inputs and as targets: the ``values`` (k,) int32 of classes, ascending, and their codes."""
-
-    def __init__(self, values: np.ndarray, extent: tuple[int, ...], form: str, palette: list[int] | None) -> None:
-        self.values, self.extent, self.form, self.palette = values, extent, form, palette
-        self.colors = colors_of(values, form, palette)
-
-    def codes(self, content: np.ndarray, ignored: int | None) -> np.ndarray:
-        """uint8 of the same shape: a code, `STRANGE_CLASS` for other values, `NO_CLASS` for the one that is ignored."""
-        places = np.searchsorted(self.values, content)
-        codes = np.minimum(places, len(self.values) - 1).astype(np.uint8)
-        codes[self.values[codes] != content] = STRANGE_CLASS
-        if ignored is not None:
-            codes[content == ignored] = NO_CLASS
-        return codes
-
-    def draw(self, codes: np.ndarray) -> View:
-        if codes.ndim == 1:
-            return Curves((tuple(np.where(codes < len(self.values), codes, np.nan).astype(float).tolist()),))
-        if codes.ndim == 3:
-            codes = codes[len(codes) // 2]
-        table = np.full((256, 3), 255, np.uint8)
-        table[: len(self.colors)] = self.colors
-        return Image(as_png(table[codes]))
-
-    def show(self, arrays: Arrays, row: int) -> View:
-        return self.draw(self.codes(arrays.values[row], None)) if arrays.present[row] else Text("missing")
-
-    def describe(self) -> str:
-        size = " x ".join(map(str, reversed(self.extent)))
-        return f"masks of {size} cells, {len(self.values)} classes"
-
-    def state(self, role: str) -> State:
-        content = {"role": role, "extent": list(self.extent), "form": self.form, "palette": self.palette}
-        return content, {"values": self.values}
-
-    @classmethod
-    def from_state(cls, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> _Coded:
-        values = array(arrays, "values", np.int32, None)
-        expect(1 <= len(values) <= MOST_MASK_CLASSES and bool((np.diff(values) > 0).all()), "values")
-        return cls(values, _extent(content), word(content, "form", *FORMS), plan_palette(content))
-
-
-class MaskField(Field):
-    """A mask as a target: codes of the values that training rows have. ``ignored``: a value that says nothing."""
-
-    kind = "mask"
-    shape = None
-
-    def __init__(self, name: str, coded: _Coded, counts: Sequence[int], ignored: int | None) -> None:
-        self.name, self.coded, self.ignored = name, coded, ignored
-        self.classes = named(coded.values, coded.form)
-        self.answer: Mask = Mask(tuple(counts), coded.extent)
-
-    def prepare(self, arrays: Arrays) -> Prepared:
-        import torch
-
-        codes = self.truth(arrays)
-        codes[codes == STRANGE_CLASS] = NO_CLASS
-        return {"target": torch.from_numpy(codes)}
-
-    def moved(self, prepared: Prepared, motion: Any) -> Prepared:
-        import torch
-
-        if isinstance(motion, list):
-            return {"target": _picked(prepared["target"], motion)}
-        cells = prepared["target"][:, None].float()
-        return {"target": warp(cells, motion, mode="nearest")[:, 0].to(torch.uint8)}
-
-    def truth(self, arrays: Arrays) -> np.ndarray:
-        codes = self.coded.codes(np.asarray(arrays.values), self.ignored)
-        codes[~arrays.present] = NO_CLASS
-        return codes
-
-    def decode(self, answers: np.ndarray) -> np.ndarray:
-        return answers
-
-    def draw(self, answer: np.ndarray) -> View:
-        return self.coded.draw(answer)
-
-    def written(self, answer: np.ndarray, extent: tuple[int, ...] | None) -> tuple[str, bytes]:
-        coded = self.coded
-        codes = enlarged(answer, len(coded.values), extent or coded.extent)
-        return as_file(coded.values[codes], coded.form, coded.palette)
-
-    def recounted(self, chunks: Iterable[Arrays]) -> Field:
-        counts = np.zeros(256, np.int64)
-        for chunk in chunks:
-            counts += np.bincount(self.truth(chunk).reshape(-1), minlength=256)
-        return MaskField(self.name, self.coded, counts[: len(self.coded.values)].tolist(), self.ignored)
-
-    def show(self, arrays: Arrays, row: int) -> View:
-        return self.coded.show(arrays, row)
-
-    def describe(self) -> str:
-        return self.coded.describe()
-
-    def state(self) -> State:
-        content, arrays = self.coded.state("target")
-        return {**content, "ignored": self.ignored}, {**arrays, "counts": np.array(self.answer.counts, np.int64)}
-
-    @classmethod
-    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> MaskField:
-        coded = _Coded.from_state(content, arrays)
-        counts = array(arrays, "counts", np.int64, len(coded.values))
-        expect(bool((counts >= 0).all()), "counts")
-        ignored = None if content["ignored"] is None else whole(content, "ignored", 0, LARGEST_VALUE)
-        return cls(name, coded, counts.tolist(), ignored)
-
-
-def _picked(codes: torch.Tensor, places: list[torch.Tensor]) -> torch.Tensor:
-    """Codes (B, *extent), of each example those at its ``places`` (B, size) along each axis of what it belongs to."""
-    import torch
-
-    for axis, chosen in enumerate(places, start=1):
-        size, own = chosen.shape[1], codes.shape[axis]
-        of_mine = ((torch.arange(own) + 0.5) * size / own).long()
-        mine = ((chosen[:, of_mine] + 0.5) * own / size).long()
-        shape = [len(codes), *(own if each == axis else 1 for each in range(1, codes.dim()))]
-        codes = codes.gather(axis, mine.view(shape).expand(codes.shape))
-    return codes
-
-
-class MaskInput(Field):
-    """A mask as an input: one channel for each class, 1 where it is."""
-
-    kind = "mask"
-    answer = None
-
-    def __init__(self, name: str, coded: _Coded) -> None:
-        self.name, self.coded = name, coded
-        self.shape: Grid = Grid(len(coded.values), coded.extent)
-
-    def prepare(self, arrays: Arrays) -> Prepared:
-        import torch
-
-        codes = torch.from_numpy(self.coded.codes(np.asarray(arrays.values), None))
-        present = torch.from_numpy(np.array(arrays.present))
-        classes = torch.arange(self.shape.channels).view(-1, *(1,) * len(self.coded.extent))
-        grid = (codes[:, None] == classes).float()
-        grid[~present] = 0.0
-        return {"grid": grid, "present": present}
-
-    def show(self, arrays: Arrays, row: int) -> View:
-        return self.coded.show(arrays, row)
-
-    def describe(self) -> str:
-        return self.coded.describe()
-
-    def state(self) -> State:
-        return self.coded.state("input")
-
-    @classmethod
-    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> MaskInput:
-        return cls(name, _Coded.from_state(content, arrays))
+# Scans whose voxels are all looked at for what they are.
+PROBED_SCANS = 4
 
 
 class MaskKind(Kind):
     name = "mask"
-    meaning = "a class at each cell of a picture, in files of gray, palette or colors, or as arrays of whole numbers"
+    meaning = "a class at each cell of a picture or a scan, in PNG or NIfTI files, or as arrays of whole numbers"
     settings = ImageSettings
     can_be_target = True
     reads_files = True
@@ -227,6 +56,8 @@ class MaskKind(Kind):
         if isinstance(sample, np.ndarray):
             few = target and 3 <= sample.ndim <= 4 and sample.dtype.kind in "bui" and sample.shape[-1] > 4
             return 0.96 if few and len(np.unique(sample[:64])) <= FEW_VALUES else 0.0
+        if _holds_scans(sample):
+            return 0.97 if target and _are_classes(sample) else 0.0
         probes = probe(sample, ImageSettings().maximum_pixels)
         files = sum(file is not None for file in sample.files)
         if not probes or 2 * len(probes) < min(files, 2):
@@ -257,6 +88,8 @@ class MaskKind(Kind):
                 extent = list(fitting_extent([(extent[1], extent[0])], settings.image_size))
             return {"extent": extent, "form": NUMBERS, **common}
         assert isinstance(sample, FileColumn)
+        if _holds_scans(sample):
+            return {**_scans.surveyed(sample, None, (), VolumeSettings().maximum_voxels), "form": VOXELS, **common}
         probes = probe(sample, settings.maximum_pixels)
         forms = {form for _, form, _, _ in probes}
         if not forms:
@@ -274,6 +107,12 @@ class MaskKind(Kind):
         _refuse(column)
         extent, form = tuple(plan["extent"]), plan["form"]
         values = np.zeros((len(column), *extent), _type(form))
+        if form == VOXELS:
+            results, digests = _scans.classes(column, plan)
+            for row, each in enumerate(results):
+                if isinstance(each, np.ndarray):
+                    values[row] = each
+            return _as_arrays(values, results, digests)
         if isinstance(column, np.ndarray):
             if column.ndim != 1 + len(extent):
                 raise ColumnError(
@@ -282,25 +121,34 @@ class MaskKind(Kind):
                 )
             _refuse_wide(column)
             for row, mask in enumerate(column):
-                values[row] = nearest(mask, extent)
+                values[row] = at_extent(mask, extent)
             return Arrays(values, np.ones(len(column), bool), digest(column))
         assert isinstance(column, FileColumn)
         digests = np.full(len(column), MISSING, np.uint64)
 
-        def read(row: int, file: FileReference) -> None:
+        def read(row: int, file: FileReference) -> bool:
             content = file.read()
             digests[row] = digest_bytes(content)
             values[row] = read_mask(content, form, extent[0], extent[1], plan["maximum_pixels"])
+            return True
 
-        problems = problems_of(on_each(column.files, read, PictureError, "mask"))
-        present = np.array([file is not None for file in column.files], bool)
-        present[[problem.row for problem in problems]] = False
-        return Arrays(values, present, digests, problems=problems)
+        return _as_arrays(values, on_each(column.files, read, PictureError, "mask"), digests)
 
-    def extents(self, column: Column) -> list[tuple[int, ...] | None]:
+    def within(self, plan: Mapping[str, Any], inputs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+        if plan["form"] == VOXELS:
+            return _scans.within(plan, inputs)
+        name = _scans.led_by(inputs, measured=False) if len(plan["extent"]) == 3 else None
+        return {**plan, "extent": plan["extent"] if name is None else inputs[name][1]["extent"]}
+
+    def misplaced(self, column: Column, plan: Mapping[str, Any], beside: Mapping[str, Column]) -> list[Problem]:
+        return _scans.misplaced(column, plan, beside)
+
+    def frames(self, column: Column) -> Sequence[Frame | None]:
         if isinstance(column, np.ndarray):
-            return [column.shape[1:]] * len(column)
-        return file_extents(column) if isinstance(column, FileColumn) else super().extents(column)
+            return [Frame(column.shape[1:])] * len(column)
+        if isinstance(column, FileColumn):
+            return _scans.frames(column) if _holds_scans(column) else file_frames(column)
+        return super().frames(column)
 
     def fit(
         self, name: str, chunks: Iterable[Arrays], plan: Mapping[str, Any], settings: Settings, *, target: bool
@@ -313,13 +161,16 @@ class MaskKind(Kind):
             found, cells = np.unique(chunk.values[chunk.present], return_counts=True)
             for value, count in zip(found.tolist(), cells.tolist(), strict=True):
                 counts[value] = counts.get(value, 0) + count
+            if plan["form"] == VOXELS:
+                counts.pop(OUTSIDE, None)
             _refuse_many(name, len(counts), MOST_MASK_CLASSES if target else MOST_INPUT_CLASSES)
         ignored = settings.mask_ignore if target else None
         counts.pop(ignored, None)  # type: ignore[arg-type]
         if not rows or not counts:
             raise no_values(name)
         values = np.array(sorted(counts), np.int32)
-        coded = _Coded(values, tuple(plan["extent"]), plan["form"], plan["palette"])
+        spacing = _scans.sight_of(plan)[1] if plan["form"] == VOXELS else None
+        coded = Coded(values, tuple(plan["extent"]), plan["form"], plan["palette"], spacing)
         if not target:
             return MaskInput(name, coded)
         return MaskField(name, coded, [counts[value] for value in values.tolist()], ignored)
@@ -330,10 +181,30 @@ class MaskKind(Kind):
 
     def check(self, plan: Mapping[str, Any], field: Field) -> None:
         assert isinstance(field, MaskField | MaskInput)
-        expect(_extent(plan) == field.coded.extent and plan["form"] == field.coded.form, "extent")
-        expect(plan_palette(plan) == field.coded.palette, "palette")
-        expect(plan["form"] == NUMBERS or len(field.coded.extent) == 2, "axes")
+        coded = field.coded
+        expect(checked_extent(plan) == coded.extent and plan["form"] == coded.form, "extent")
+        expect(plan_palette(plan) == coded.palette, "palette")
+        expect(plan["form"] in (NUMBERS, VOXELS) or len(coded.extent) == 2, "axes")
         whole(plan, "maximum_pixels", 1, 1 << 40)
+        if plan["form"] == VOXELS:
+            expect(_scans.sight_of(plan) == (coded.extent, coded.spacing) and plan["measured"] is True, "spacing")
+            whole(plan, "maximum_voxels", 1, 1 << 32)
+
+
+def _holds_scans(column: FileColumn) -> bool:
+    files = spread(column, PROBED_SCANS)
+    return bool(files) and 2 * sum(map(_scans.looks_like_scan, files)) > len(files)
+
+
+def _are_classes(column: FileColumn) -> bool:
+    """Whether the voxels of some scans, as far as they can be read, have few values, all of them whole."""
+    values: set[float] = set()
+    for file in spread(column, PROBED_SCANS):
+        try:
+            values |= set(_scans.values_in(file, VolumeSettings().maximum_voxels).tolist())
+        except (ScanError, SourceError):
+            continue
+    return 0 < len(values) <= FEW_VALUES and all(value == int(value) for value in values if math.isfinite(value))
 
 
 def _refuse(column: Column) -> None:
@@ -344,7 +215,7 @@ def _refuse(column: Column) -> None:
     if wrong:
         raise ColumnError(
             "Only files, or arrays of whole numbers of 1 to 3 axes a row, can be read as masks",
-            remedy="Give a file for each row, such as a PNG whose gray values are classes",
+            remedy="Give a file for each row, such as a PNG whose gray values are classes, or NIfTI beside scans",
         )
 
 
@@ -365,17 +236,14 @@ def _refuse_many(name: str, classes: int, most: int) -> None:
         )
 
 
+def _as_arrays(values: np.ndarray, results: Sequence[Any], digests: np.ndarray) -> Arrays:
+    """``results``: of each row what was read, None or why it cannot be."""
+    present = np.array([not (each is None or isinstance(each, Unreadable)) for each in results], bool)
+    return Arrays(values, present, digests, problems=problems_of(results))
+
+
 def _type(form: str) -> np.dtype[Any]:
     return np.dtype(np.uint8 if form in (BYTES, PALETTE) else np.int32)
-
-
-def _extent(content: Mapping[str, Any]) -> tuple[int, ...]:
-    extent = content["extent"]
-    expect(isinstance(extent, list) and 1 <= len(extent) <= 3, "extent")
-    limit = LARGEST_EXTENT if len(extent) > 1 else LARGEST_MASK
-    expect(all(type(size) is int and 1 <= size <= limit for size in extent), "extent")
-    expect(math.prod(extent) <= LARGEST_MASK, "extent")
-    return tuple(extent)
 
 
 kinds.register(MaskKind.name)(MaskKind())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ from instar.networks.parts import (
     members_of,
     side_by_side,
 )
-from instar.networks.planning import Plan, bodies, plan
+from instar.networks.planning import Plan, plan
 from instar.networks.rebuilding import Rebuilding
 from instar.networks.turning import Turning
 from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, continued_from
@@ -47,14 +48,13 @@ class Network(nn.Module):
 
     def __init__(self, inputs: Mapping[str, Shape], answers: Mapping[str, Answer], plan: Plan) -> None:
         super().__init__()
-        shapes = dict(bodies(inputs))
         self.plan, self.targets, self.shapes = plan, tuple(answers), dict(inputs)
-        parts = build_parts(plan, shapes)
+        built = build_parts(plan, inputs)
+        places, parts = list(built), list(built.values())
         self.parts, self.members = nn.ModuleList(parts), members_of(parts)
         self.own_head = plan.principal.head
         if self.own_head is not None and self.members is not None:
             raise UsageError(f"The network {plan.principal.name!r} cannot be joined with an ensemble")
-        places = list(shapes)
         widths = [part.body.width for part in parts]
         read = not all(isinstance(answer, Symbols | Mapped | Continuation) for answer in answers.values())
         apart = self.own_head is not None or any(networks[part.network].additive for part in plan.parts)
@@ -66,7 +66,8 @@ class Network(nn.Module):
             self.steps = Steps(parts, reader, self.members)
         self.maps: Maps | None = None
         if plan.mapped is not None:
-            self.maps = Maps(parts, places.index(plan.mapped), shapes[plan.mapped], self.members)
+            cells = math.prod(inputs[plan.mapped].extent)  # type: ignore[union-attr]
+            self.maps = Maps(parts, places.index(plan.mapped), cells, self.members)
         self.course = continued_from(inputs)
         self.heads: nn.ModuleList = nn.ModuleList(self._head(answer) for answer in answers.values())
         read_by = {target: answers[target] for target, head in self._named_heads() if head.needs == "vector"}

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from instar.errors import SettingError, UsageError
 from instar.networks._sequences import trimmed
 from instar.networks.base import Body, Followed, Head, Inputs, Memory, networks
-from instar.networks.planning import Part, Plan, check_extent, flattened
-from instar.shapes import Grid, Shape, Tokens
+from instar.networks.planning import Part, Plan, bodies, check_extent, flattened
+from instar.shapes import Grid, Shape, Tokens, aligned
 
 # Features that a hidden layer makes of those of several bodies.
 FUSED = 128
@@ -38,30 +38,65 @@ class RowPart(nn.Module):
         return {}
 
 
+class Stack(nn.Module):
+    """Grids of the same cells as one, their channels side by side, which is present where any of them is.
+
+    Learned numbers stand for the channels of one that is absent.
+    """
+
+    def __init__(self, grids: Mapping[str, Grid]) -> None:
+        super().__init__()
+        self.names = tuple(grids)
+        self.absent = nn.ParameterList(nn.Parameter(torch.zeros(grid.channels)) for grid in grids.values())
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        grids = []
+        for name, absent in zip(self.names, self.absent, strict=True):
+            grid = inputs[f"grid/{name}"]
+            cells = (1,) * (grid.dim() - 2)
+            grids.append(torch.where(inputs[f"present/{name}"].view(-1, 1, *cells), grid, absent.view(-1, *cells)))
+        return torch.cat(grids, 1)
+
+    def present(self, inputs: Inputs) -> Tensor:
+        return torch.stack([inputs[f"present/{name}"] for name in self.names]).any(0)
+
+
 class InputPart(nn.Module):
-    """The body of one Grid or Tokens; a learned vector stands for what is absent.
+    """The body of one Grid or Tokens, or of several grids as one; a learned vector stands for what is absent.
 
     A grid is flattened where the body takes a Vector. ``sources`` are the names of the prepared tensors.
     """
 
     def __init__(
-        self, name: str, sources: tuple[str, ...], body: Body, *, flatten: bool, reads: bool, maps: bool
+        self,
+        name: str,
+        sources: tuple[str, ...],
+        body: Body,
+        *,
+        flatten: bool,
+        reads: bool,
+        maps: bool,
+        stack: Stack | None = None,
     ) -> None:
         super().__init__()
-        self.body, self.name, self.sources, self.flatten = body, name, sources, flatten
+        self.body, self.name, self.sources, self.flatten, self.stack = body, name, sources, flatten, stack
         self.absent = nn.Parameter(torch.zeros(body.width))
         if reads:
             self.absent_step = nn.Parameter(torch.zeros(body.step_width or 0))
         if maps:
             self.absent_cell = nn.Parameter(torch.zeros(body.map_width or 0))
 
-    def _tensors(self, contents: Iterable[Tensor]) -> tuple[Tensor | None, ...]:
+    def _present(self, inputs: Inputs) -> Tensor:
+        return inputs[f"present/{self.name}"] if self.stack is None else self.stack.present(inputs)
+
+    def _contents(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
+        contents = [inputs[source] for source in self.sources] if self.stack is None else [self.stack(inputs)]
         return (*(content.flatten(1) for content in contents), None) if self.flatten else tuple(contents)
 
     def initialize(self, inputs: Inputs) -> None:
-        present = inputs[f"present/{self.name}"]
+        present = self._present(inputs)
         if present.any():
-            self.body.initialize(*self._tensors(inputs[source][present] for source in self.sources))
+            self.body.initialize(*(None if each is None else each[present] for each in self._contents(inputs)))
 
     def forward(self, inputs: Inputs) -> Tensor:
         fixed = inputs.get(f"fixed/{self.name}")
@@ -71,9 +106,6 @@ class InputPart(nn.Module):
     def fixed(self, inputs: Inputs) -> dict[str, Tensor]:
         """What of the content no training changes, by the name by which `forward` takes it instead of the content."""
         return {f"fixed/{self.name}": self.body.fixed(*self._contents(inputs))} if self.body.has_fixed else {}
-
-    def _contents(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
-        return self._tensors(inputs[source] for source in self.sources)
 
     def with_auxiliary(self, inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
         """What `forward` gives, and what the body's auxiliary classifiers are given."""
@@ -89,7 +121,9 @@ class InputPart(nn.Module):
 
     def map(self, inputs: Inputs, condition: Tensor | None) -> Tensor:
         """Maps of the grid, and learned ones, the same in every cell, for what is absent."""
-        maps = self.body.map(inputs[self.sources[0]], condition)
+        (grid,) = self._contents(inputs)
+        assert grid is not None
+        maps = self.body.map(grid, condition)
         return self._or_absent(maps, inputs, self.absent_cell.view(-1, *(1,) * (maps.dim() - 2)))
 
     def followed(self, inputs: Inputs) -> Followed:
@@ -98,27 +132,30 @@ class InputPart(nn.Module):
         return Followed(self.body.follow(functional.pad(symbols[:, :-1], (1, 0)))[0], symbols)
 
     def _or_absent(self, features: Tensor, inputs: Inputs, absent: Tensor) -> Tensor:
-        present = inputs[f"present/{self.name}"]
+        present = self._present(inputs)
         return torch.where(present.view(-1, *(1,) * (features.dim() - 1)), features, absent)
 
 
-def build_parts(plan: Plan, shapes: Mapping[str | None, Shape]) -> list[RowPart | InputPart]:
-    """The parts of which the network consists, in the order of their ``shapes``. Raises UsageError."""
+def build_parts(plan: Plan, inputs: Mapping[str, Shape]) -> dict[str | None, RowPart | InputPart]:
+    """The parts of which the network consists, by the input of each. Raises UsageError."""
+    shapes = dict(bodies(inputs, plan.mapped))
     if [part.input for part in plan.parts] != list(shapes):
         raise UsageError("The network was planned for other inputs than these")
     reader = None if plan.writer is None else plan.writer.input
-    return [
-        _build(
+    stacked = {} if plan.mapped is None else aligned(inputs, plan.mapped)
+    return {
+        part.input: _build(
             part,
             shapes[part.input],
             reads=part.input == reader is not None,
             maps=part.input == plan.mapped is not None,
+            stack=Stack(stacked) if part.input == plan.mapped and len(stacked) > 1 else None,
         )
         for part in plan.parts
-    ]
+    }
 
 
-def _build(part: Part, shape: Shape, *, reads: bool, maps: bool) -> RowPart | InputPart:
+def _build(part: Part, shape: Shape, *, reads: bool, maps: bool, stack: Stack | None) -> RowPart | InputPart:
     specification = networks[part.network]
     flatten = not specification.takes(shape)
     if flatten:
@@ -132,9 +169,8 @@ def _build(part: Part, shape: Shape, *, reads: bool, maps: bool) -> RowPart | In
     names = ["tokens"] if isinstance(shape, Tokens) else ["grid"]
     if isinstance(shape, Tokens) and shape.subwords and body.takes_subwords:
         names += ["subwords"]
-    return InputPart(
-        part.input, tuple(f"{name}/{part.input}" for name in names), body, flatten=flatten, reads=reads, maps=maps
-    )
+    sources = tuple(f"{name}/{part.input}" for name in names)
+    return InputPart(part.input, sources, body, flatten=flatten, reads=reads, maps=maps, stack=stack)
 
 
 def members_of(parts: Sequence[RowPart | InputPart]) -> int | None:
@@ -235,12 +271,12 @@ class Maps(nn.Module):
     ``place`` is the part's; ``numbers``: how many an example's maps hold.
     """
 
-    def __init__(self, parts: Sequence[RowPart | InputPart], place: int, shape: Shape, members: int | None) -> None:
+    def __init__(self, parts: Sequence[RowPart | InputPart], place: int, cells: int, members: int | None) -> None:
         super().__init__()
         self.place, self.members, body = place, members, parts[place].body
-        if body.map_width is None or not isinstance(shape, Grid):
+        if body.map_width is None:
             raise UsageError("The network gives no picture")
-        self.width, self.numbers = body.map_width, body.map_width * (shape.size // shape.channels)
+        self.width, self.numbers = body.map_width, body.map_width * cells
         beside = sum(part.body.width for part in parts) - body.width
         self.beside: nn.Linear | None = None
         if beside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -27,6 +27,7 @@ from instar.shapes import (
     Symbols,
     Tokens,
     Vector,
+    aligned,
     continued_from,
     mapped_from,
 )
@@ -142,7 +143,7 @@ def choose(
     reasons = []
     reader = _longest(inputs) if _writes(answers) else None
     mapped = _mapped(inputs, answers)
-    for name, shape in bodies(inputs):
+    for name, shape in bodies(inputs, mapped):
         chosen[name], reason = _default(name, shape)
         if name is None and continued_from(inputs) is not None:
             chosen[name] = DEFAULT_FOR_COURSES
@@ -153,7 +154,8 @@ def choose(
         if _continues(answers):
             chosen[name] = DEFAULT_FOR_CONTINUING
         if name is not None and name == mapped:
-            chosen[name], reason = DEFAULT_FOR_MAPS, f"{name!r}, of whose every cell something is to be said"
+            stacked = " and ".join(map(repr, aligned(inputs, name)))
+            chosen[name], reason = DEFAULT_FOR_MAPS, f"{stacked}, of whose every cell something is to be said"
         reasons.append(f"{chosen[name]} for {reason}")
     learned = "" if rows is None else f", learned from {rows:,} examples"
     return chosen, "; ".join(reasons) + learned + "."
@@ -204,14 +206,14 @@ def plan(
             remedy="Have it made of a table whose rows are steps: --forecast STEPS --steps TIME",
         )
     mapped = _mapped(inputs, written)
-    chosen, why = _named(inputs, name) if name is not None else choose(inputs, rows, written)
+    chosen, why = _named(inputs, name, mapped) if name is not None else choose(inputs, rows, written)
     if mapped is not None and not networks[chosen[mapped]].maps:
         raise UsageError(
             f"The network {chosen[mapped]!r} gives no picture: it makes a few numbers of {mapped!r}, and none for each "
             "of its cells",
             remedy=f"Use the network {DEFAULT_FOR_MAPS!r}",
         )
-    for input_name, shape in bodies(inputs):
+    for input_name, shape in bodies(inputs, mapped):
         check_extent(input_name, shape, chosen[input_name], (enlarging or {}).get(str(input_name)))
     if _continues(written):
         _check_continued(inputs, answers, chosen)
@@ -233,7 +235,8 @@ def setting_groups(
     inputs: Mapping[str, Shape], name: str | None = None, answers: Sequence[Answer] = ()
 ) -> tuple[type[Settings], ...]:
     """The groups of settings that `plan` takes values for."""
-    chosen = _named(inputs, name)[0] if name is not None else choose(inputs, answers=answers)[0]
+    mapped = _mapped(inputs, answers)
+    chosen = _named(inputs, name, mapped)[0] if name is not None else choose(inputs, answers=answers)[0]
     return _groups(inputs, chosen, name, answers)
 
 
@@ -312,10 +315,10 @@ def _longest(inputs: Mapping[str, Shape]) -> str | None:
     return max(lengths, key=lambda name: lengths[name], default=None)
 
 
-def _named(inputs: Mapping[str, Shape], name: str) -> tuple[dict[str | None, str], str]:
+def _named(inputs: Mapping[str, Shape], name: str, mapped: str | None) -> tuple[dict[str | None, str], str]:
     specification = networks[name]
     chosen: dict[str | None, str] = {}
-    for input_name, shape in bodies(inputs):
+    for input_name, shape in bodies(inputs, mapped):
         fits = specification.takes(shape) or specification.takes(flattened(shape))
         chosen[input_name] = name if fits else _default(input_name, shape)[0]
     if name not in chosen.values() and Tokens in specification.shapes:
@@ -372,13 +375,19 @@ def _in_words(specification: NetworkSpecification) -> str:
     return " and ".join(named)
 
 
-def bodies(inputs: Mapping[str, Shape]) -> Iterator[tuple[str | None, Shape]]:
-    """The joined Vector inputs under None, then each Grid and Tokens under its name."""
+def bodies(inputs: Mapping[str, Shape], mapped: str | None = None) -> Iterator[tuple[str | None, Shape]]:
+    """The joined Vector inputs under None, then each Grid and Tokens under its name.
+
+    Where answers are made of the grid ``mapped``, those that are aligned with it are further channels of it.
+    """
+    stacked = {} if mapped is None else aligned(inputs, mapped)
     row = sum((shape for shape in inputs.values() if isinstance(shape, Vector)), Vector())
     if row != Vector():
         yield None, row
     for name, shape in inputs.items():
-        if not isinstance(shape, Vector):
+        if name == mapped:
+            yield name, replace(stacked[name], channels=sum(each.channels for each in stacked.values()))
+        elif not isinstance(shape, Vector) and name not in stacked:
             yield name, shape
 
 

@@ -14,11 +14,11 @@ from instar.errors import SourceError
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source, sources
 from instar.sources.columns import ROWS_OF_A_CHUNK, check_columns
 from instar.sources.folder import METADATA, SPLIT, entries, is_folder, split_folders, walk
-from instar.sources.paths import as_path, existing, plain_name, stamp
+from instar.sources.paths import as_path, existing, plain_name, stamp, without_suffix
 
 # What such folders are customarily called: what is given, and what is to be answered.
-GIVEN = frozenset({"images", "image", "imgs", "img", "photos", "inputs", "input"})
-ANSWERS = frozenset({"masks", "mask", "annotations", "segmentations", "targets", "target"})
+GIVEN = frozenset({"images", "image", "imgs", "img", "photos", "scans", "volumes", "inputs", "input", "imagestr"})
+ANSWERS = frozenset({"masks", "mask", "labels", "labelstr", "annotations", "segmentations", "targets", "target"})
 
 
 @sources.register("folders")
@@ -98,7 +98,7 @@ class FoldersSource(Source):
             if not (place / name).is_dir():
                 continue
             for file in walk(place / name):
-                found = rows.setdefault(str(PurePath(file).with_suffix("")), {})
+                found = rows.setdefault(str(without_suffix(PurePath(file))), {})
                 if name in found:
                     raise SourceError(
                         f"Two files of {name!r} have one name: {found[name].name} and {PurePath(file).name}",

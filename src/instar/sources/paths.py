@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from stat import S_ISDIR
 from typing import Any
 
@@ -86,6 +86,12 @@ def plain_name(path: Path) -> str:
     if not path.is_dir():
         name = name.split(".")[0] or name.strip(".")
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "examples"
+
+
+def without_suffix(path: PurePath) -> PurePath:
+    """A file's path without the suffix of its name: of ``scan.nii.gz`` both, since what is packed has two."""
+    packed = path.suffix.lower() == ".gz" and path.with_suffix("").suffix
+    return (path.with_suffix("") if packed else path).with_suffix("")
 
 
 def stamp(path: Path) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from instar.cells import at_extent
 from instar.evaluation.rivals.base import Inputs, rival
-from instar.shapes import Answer, Mapped, Mask, Picture, mapped_from
+from instar.shapes import Answer, Mapped, Mask, Picture, aligned, mapped_from
 
 # Cells that are learned from, out of all training rows; and how far a neighborhood reaches along 1, 2 and 3 axes.
 LEARNED_CELLS, REACHES = 40_000, {1: 4, 2: 2, 3: 1}
@@ -96,20 +97,20 @@ class UsualCells:
 
 
 class ByNeighborhood:
-    """An estimator of one cell, from the cells around it in the grid that answers are made of, and from where it lies.
+    """An estimator of one cell, from the cells around it in the grids that answers are made of, and from where it lies.
 
-    Of the inputs' columns the grids are the last, flattened.
+    Those are the one that leads and all that are aligned with it. Of the inputs' columns the grids are the last,
+    flattened.
     """
 
     def __init__(self, inputs: Inputs, answer: Answer, estimator: Any, seed: int) -> None:
         assert isinstance(answer, Mapped)
         self.answer, self.estimator, self.seed = answer, estimator, seed
         named = {str(place): grid for place, grid in enumerate(inputs.grids)}
-        chosen = int(mapped_from(named, answer) or 0)
-        self.grid = inputs.grids[chosen]
+        chosen = sorted(map(int, aligned(named, mapped_from(named, answer) or "0")))
         sizes = [grid.size for grid in inputs.grids]
         self.beside = inputs.numbers.shape[1] - sum(sizes)
-        self.start = self.beside + sum(sizes[:chosen])
+        self.grids = [(self.beside + sum(sizes[:place]), inputs.grids[place]) for place in chosen]
         self.extent = answer.extent
         reach = REACHES[len(self.extent)]
         self.reach = reach
@@ -155,13 +156,8 @@ class ByNeighborhood:
 
     def _around(self, row: np.ndarray) -> np.ndarray:
         """(cells, numbers): of each cell what is around it, where it lies, and what the row says beside."""
-        grid = row[self.start : self.start + self.grid.size].reshape(self.grid.channels, *self.grid.extent)
-        if self.grid.extent != self.extent:
-            places = [
-                np.minimum(((np.arange(wanted) + 0.5) * size / wanted).astype(int), size - 1)
-                for wanted, size in zip(self.extent, self.grid.extent, strict=True)
-            ]
-            grid = grid[np.ix_(np.arange(len(grid)), *places)]
+        whole = [row[start : start + grid.size].reshape(-1, *grid.extent) for start, grid in self.grids]
+        grid = at_extent(np.concatenate(whole), self.extent)
         padded = np.pad(grid, [(0, 0)] + [(self.reach, self.reach)] * len(self.extent), mode="edge")
         parts = []
         for offset in self.offsets:

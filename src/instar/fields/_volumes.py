@@ -1,0 +1,168 @@
+"""Volumes as networks see them: what of each is seen, and in which scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from instar.errors import UsageError
+from instar.fields._looking import Looking
+from instar.fields._pixels import as_png
+from instar.fields._scan import MOST_CHANNELS
+from instar.fields._scans import LARGEST_GRID, sight_of
+from instar.fields._state import array, expect
+from instar.fields._views import middle_slices
+from instar.fields._voxels import Spacing, Triple
+from instar.fields.base import Arrays, Field, Prepared, State
+from instar.shapes import Grid, Image, Text, View
+
+# Of the training voxels' spread: a volume that varies less is empty, and its noise is not to be made large.
+LEAST_SPREAD = 0.01
+# Farther from the mean than so many spreads no voxel is seen.
+FARTHEST = 10.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What of a volume is seen.
+
+    extent: voxels along depth, height and width. spacing: from one to the next in millimeters, or without a unit where
+    nothing was ``measured``. seen: the part that the network sees. own: whether each volume is scaled by its own mean
+    and spread.
+    """
+
+    extent: Triple
+    spacing: Spacing
+    measured: bool
+    seen: Triple
+    own: bool
+
+    @classmethod
+    def from_json(cls, content: Any) -> Sight:
+        """Raises ValueError or KeyError where that is none."""
+        expect(isinstance(content, Mapping), "sight")
+        extent, spacing = sight_of(content)
+        seen, _ = sight_of({**content, "extent": content["seen"]})
+        expect(all(part <= size for part, size in zip(seen, extent, strict=True)), "seen")
+        expect(isinstance(content["measured"], bool) and isinstance(content["own"], bool), "sight")
+        return cls(extent, spacing, content["measured"], seen, content["own"])
+
+    @property
+    def middle(self) -> list[slice]:
+        """Where the part lies that is seen when answering."""
+        starts = [(size - part) // 2 for size, part in zip(self.extent, self.seen, strict=True)]
+        return [slice(start, start + part) for start, part in zip(starts, self.seen, strict=True)]
+
+
+class VolumeField(Field):
+    """A volume as an input: values between two bounds, each channel with mean 0 and variance 1.
+
+    mean, scale, low, high: (channels,), of the training voxels.
+
+    Where only a part of a volume is seen, `prepare` gives its middle as the grid and the volume as ``whole``, out of
+    which `augment` cuts other parts. A field gives a network one grid an example: to average over several parts when
+    answering, every path from answers to export would have to know of parts.
+    """
+
+    kind = "volume"
+    answer = None
+
+    def __init__(
+        self,
+        name: str,
+        sight: Sight,
+        looking: Looking,
+        *,
+        mean: np.ndarray,
+        scale: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+    ) -> None:
+        self.name, self.sight, self.looking = name, sight, looking
+        self.mean, self.scale, self.low, self.high = mean, scale, low, high
+        self.shape: Grid = Grid(len(mean), sight.seen)
+
+    def prepare(self, arrays: Arrays) -> Prepared:
+        import torch
+
+        bounds = (each.astype(np.float32).reshape(-1, 1, 1, 1) for each in (self.low, self.high))
+        values = np.clip(arrays.values, *bounds)
+        mean, scale = self._mean_and_scale(values)
+        values -= mean.astype(np.float32)
+        values *= (1 / scale).astype(np.float32)
+        np.clip(values, -FARTHEST, FARTHEST, out=values)
+        values[~arrays.present] = 0.0
+        prepared = {"grid": torch.from_numpy(values), "present": torch.from_numpy(np.array(arrays.present))}
+        if self.sight.seen != self.sight.extent:
+            prepared["whole"] = prepared["grid"]
+            prepared["grid"] = prepared["whole"][:, :, *self.sight.middle].contiguous()
+        return prepared
+
+    def _mean_and_scale(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Float64 (1 or n, channels, 1, 1, 1)."""
+        if not self.sight.own:
+            return self.mean.reshape(1, -1, 1, 1, 1), self.scale.reshape(1, -1, 1, 1, 1)
+        flat = values.reshape(*values.shape[:2], -1)
+        mean = flat.mean(axis=2, dtype=np.float64)
+        spread = flat.std(axis=2, dtype=np.float64)
+        wide = spread > LEAST_SPREAD * self.scale
+        return mean[:, :, None, None, None], np.where(wide, spread, self.scale)[:, :, None, None, None]
+
+    def augment(self, prepared: Prepared, generator: Any) -> Prepared:
+        if self.looking == Looking() and "whole" not in prepared:
+            return prepared
+        whole, present = prepared.get("whole", prepared["grid"]), prepared["present"]
+        return {**prepared, "grid": self.looking(whole, self.sight.seen, present, generator)}
+
+    def check_leading(self) -> None:
+        if self.sight.seen != self.sight.extent:
+            raise UsageError(
+                "Only a part of each volume is seen, and its answer is for the whole",
+                remedy="Leave volume_patch out, or cut volumes and masks into parts yourself",
+            )
+
+    def motion(self, rows: int, generator: Any) -> Any | None:
+        return None if self.looking == Looking() else self.looking.motion(rows, self.sight.extent, generator)
+
+    def show(self, arrays: Arrays, row: int) -> View:
+        if not arrays.present[row]:
+            return Text("missing")
+        picture = middle_slices(arrays.values[row][0], self.sight.spacing)
+        return Image(as_png(picture), f"{self._size()}: middle slices from the front, the side and above")
+
+    def _size(self) -> str:
+        return size_in_words(self.sight.extent, self.sight.spacing if self.sight.measured else None)
+
+    def describe(self) -> str:
+        channels = f", {self.shape.channels} channels" if self.shape.channels > 1 else ""
+        part = " x ".join(map(str, self.sight.seen))
+        seen = f", seen in parts of {part}" if self.sight.seen != self.sight.extent else ""
+        own = ", each scaled by its own mean and spread" if self.sight.own else ""
+        return f"volumes of {self._size()}{channels}{seen}{own}"
+
+    def state(self) -> State:
+        content = {"role": "input", "sight": asdict(self.sight), "looking": asdict(self.looking)}
+        return content, {"mean": self.mean, "scale": self.scale, "low": self.low, "high": self.high}
+
+    @classmethod
+    def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> VolumeField:
+        mean = array(arrays, "mean", np.float64, None)
+        channels = len(mean)
+        expect(1 <= channels <= MOST_CHANNELS, "channels")
+        scale, low, high = (array(arrays, each, np.float64, channels) for each in ("scale", "low", "high"))
+        expect(bool((scale > 0).all() and (low <= high).all()), "scale")
+        sight = Sight.from_json(content["sight"])
+        expect(channels * math.prod(sight.extent) <= LARGEST_GRID, "extent")
+        looking = Looking.from_json(content["looking"])
+        return cls(name, sight, looking, mean=mean, scale=scale, low=low, high=high)
+
+
+def size_in_words(extent: Triple, spacing: Spacing | None) -> str:
+    """``48 x 40 x 32 voxels of 1 to 2 mm``; without what is not known."""
+    steps = sorted({f"{step:.3g}" for step in spacing or ()}, key=float)
+    unit = f" of {' to '.join(dict.fromkeys((steps[0], steps[-1])))} mm" if steps else ""
+    return f"{' x '.join(map(str, extent))} voxels{unit}"
