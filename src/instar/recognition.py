@@ -129,9 +129,7 @@ def recognize(
             )
         plans[name] = ColumnPlan.survey(name, kind_name, sample.columns[name], settings[kind.settings], place)
     inputs = tuple(name for name in candidates if name in plans and name not in dropped)
-    known = {name: (plans[name].kind, plans[name].plan) for name in inputs}
-    for name in roles.targets:
-        plans[name] = replace(plans[name], plan=kinds[plans[name].kind].within(plans[name].plan, known))
+    plans |= _read_alike(plans, inputs, roles.targets)
     itself = _answers_itself(roles, plans, place)
     if itself is not None:
         dropped |= dict.fromkeys(inputs, f"{itself!r} is answered from itself alone")
@@ -157,6 +155,15 @@ def _answers_itself(roles: Roles, plans: Mapping[str, ColumnPlan], place: str) -
             remedy="Learn the other targets in a model of their own",
         )
     return itself
+
+
+def _read_alike(
+    plans: Mapping[str, ColumnPlan], inputs: Sequence[str], targets: Sequence[str]
+) -> dict[str, ColumnPlan]:
+    """The targets' plans, where their content belongs to that of an input as that one is read."""
+    known = {name: (plans[name].kind, plans[name].plan) for name in inputs}
+    own = {name: plans[name] for name in targets}
+    return {name: replace(plan, plan=kinds[plan.kind].within(plan.plan, known)) for name, plan in own.items()}
 
 
 def _most_likely(column: Column, named: str | None, target: bool, unanswered: bool) -> tuple[str, float]:
