@@ -39,7 +39,8 @@ DEFAULT_FOR_WORDS = "embedding-bag"
 DEFAULT_FOR_LETTERS = "text-cnn"
 DEFAULT_FOR_WRITING = "transformer"
 DEFAULT_FOR_MAPS = "unet"
-DEFAULT_FOR_REBUILDING = "mlp"
+# What rebuilds must know where something was, which the mean over a resnet's cells no longer tells.
+DEFAULT_FOR_REBUILDING = {DEFAULT_FOR_ROWS: "mlp", DEFAULT_FOR_GRIDS: "lenet"}
 DEFAULT_FOR_CONTINUING = "lstm-lm"
 DEFAULT_FOR_PRETRAINED = "bert"
 DEFAULT_FOR_COURSES = "mlp"
@@ -147,8 +148,8 @@ def choose(
         chosen[name], reason = _default(name, shape)
         if name is None and continued_from(inputs) is not None:
             chosen[name] = DEFAULT_FOR_COURSES
-        elif chosen[name] == DEFAULT_FOR_ROWS and _rebuilds(answers):
-            chosen[name] = DEFAULT_FOR_REBUILDING
+        elif _rebuilds(answers):
+            chosen[name] = DEFAULT_FOR_REBUILDING.get(chosen[name], chosen[name])
         if name is not None and name == reader and networks[DEFAULT_FOR_WRITING].takes(shape):
             chosen[name] = DEFAULT_FOR_WRITING
         if _continues(answers):
