@@ -122,27 +122,28 @@ def test_every_kind_goes_on_after_a_stop_and_ends_with_the_same_bits(name: str, 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_kind_is_learned_without_answers_and_goes_on_after_a_stop(name: str, tmp_path: Path) -> None:
-    source = records(name, target=False, rows=160)
+    source = records(name, target=False, rows=96)
     source.pop("answer")
-    given = {"no_target": True, "kind": [f"content={name}"], **QUICK, "batch": 32, "test_share": 0, "relearn_below": 0}
+    small = {"epochs": 1, "batch": 32, "rebuilding_width": 8, "test_share": 0, "relearn_below": 0}
+    given = {"no_target": True, "kind": [f"content={name}"], **QUICK, **small}
     model, _ = learn(source, {**given, "out": str(tmp_path / "whole")})
     asked = 0
 
-    def stop_at_the_sixth_step() -> bool:
+    def stop_at_the_third_step() -> bool:
         nonlocal asked
         asked += 1
-        return asked == 6
+        return asked == 3
 
     with pytest.raises(InterruptionError):
-        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_sixth_step)
+        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_third_step)
     learn(source, {**given, "out": str(tmp_path / "stopped")})
     assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
     loaded = instar.load(tmp_path / "whole")
     frame = loaded.predict(source)
-    assert frame.equals(model.predict(source)) and frame["prediction"].sum() < 160 / 4
+    assert frame.equals(model.predict(source)) and frame["prediction"].sum() < 96 / 4
     assert set(frame["oddest"].drop_nulls()) <= {"content", "number"}
     assert np.array_equal(loaded.embed(source).to_numpy(), model.embed(source).to_numpy(), equal_nan=True)
-    assert loaded.evaluate(source).metrics["explained"].rows == 160
+    assert loaded.evaluate(source).metrics["explained"].rows == 96
 
 
 @pytest.mark.parametrize("name", list(networks))

@@ -100,7 +100,8 @@ class Rival:
         training rows, not learned from, is fitted on all of them. They are classifiers for a Choice, for Several, of
         which each label then has its own where one cannot take all, and for Symbols, whose classes are texts; and
         regressors for Amounts. For a Picture, a Mask and a Forecast, truths are arrays for each row. For an
-        Anomaly there are none, ``predict`` says how odd rows are, and ``explains`` whether that is an error as the network's is.
+        Anomaly there are none, ``predict`` says how odd rows are, and ``explains`` whether that is an error as the
+        network's is.
     encoding: ``one-hot`` (categories become columns of zeros and ones) or ``ordinal`` (codes stay codes, after the
         numbers).
     sequences: ``terms`` (a sparse matrix of weighted counts of groups of symbols), ``components`` (`SEQUENCE_COLUMNS`
