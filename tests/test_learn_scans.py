@@ -15,7 +15,7 @@ from instar.sources.locate import locate
 from instar.store import Store, StorePlan
 
 ROWS, SIDE = 60, 10
-QUICK = {"epochs": 8, "width": 4, "batch": 4, "rivals": False, "threads": 1, "rate": 0.01, "relearn_below": 0}
+QUICK = {"epochs": 8, "width": 8, "batch": 4, "rivals": False, "threads": 1, "rate": 0.01, "relearn_below": 0}
 
 
 def part_of(row):

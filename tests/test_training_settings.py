@@ -13,6 +13,16 @@ from instar.training.schedules import LEAST_GAIN, LEAST_LOSS, SCHEDULES, lowers_
 from instar.training.settings import TrainingSettings, default_batch, resolve
 
 
+def test_few_rows_get_as_many_steps_by_smaller_batches_and_more_epochs():
+    recipe = {"batch": 16, "epochs": 30, "least_steps": 500, "schedule": "one-cycle"}
+    for rows, expected in ((10, (2, 100)), (40, (2, 30)), (200, (12, 30)), (1_000, (16, 30))):
+        settings = resolve({}, recipe, rows)
+        assert (settings.batch, settings.epochs) == expected
+        assert settings.epochs * -(-rows // settings.batch) >= 500
+    said = resolve({"batch": 8, "epochs": 3}, recipe, 40)
+    assert (said.batch, said.epochs) == (8, 3)
+
+
 def test_a_person_wins_over_the_recipe_and_the_recipe_over_the_default() -> None:
     recipe = {"rate": 0.3, "batch": 8, "clip": 0.5}
     settings = resolve({"rate": "0.7", "width": 8, "batch": None}, recipe, 1000)

@@ -87,7 +87,7 @@ def test_every_kind_is_an_input_from_training_to_evaluation(name: str, tmp_path:
 @pytest.mark.parametrize("name", [name for name, kind in kinds.items() if kind.can_be_target])
 def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -> None:
     # What answers every cell of a volume takes its time.
-    rows, few = (160, {"width": 4, "folds": 2}) if axes_of(name) == 3 else (ROWS, {})
+    rows, few = (160, {"width": 8, "folds": 2}) if axes_of(name) == 3 else (ROWS, {})
     source = records(name, target=True, rows=rows)
     asked = {"odd": "answer"} if kinds[name].unanswered else {"target": "answer", "kind": [f"answer={name}"]}
     model = instar.train(source, out=tmp_path / "run", **asked, **QUICK, **few)

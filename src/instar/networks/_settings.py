@@ -22,7 +22,7 @@ NORMALIZATIONS = ("none", "batch", "layer")
 NUMBER_EMBEDDINGS = ("auto", "none", "piecewise-linear", "periodic")
 
 
-def width(default: int | None, meaning: str) -> Any:
+def width(default: int, meaning: str) -> Any:
     return setting(default, meaning, minimum=1, maximum=LARGEST_WIDTH)
 
 

@@ -20,17 +20,15 @@ from instar.shapes import Grid
 
 # Levels until so few cells are left along the shortest axis, and no more levels than the paper's.
 _FEWEST_CELLS, _MOST_LEVELS = 4, 4
-# Feature maps at full resolution by axes. Nearly all time goes into convolutions and grows with the square of this: a
-# step with a volume of 48 cells a side takes a core 0.3 s with 12, and 1.1 s with 24 (`benchmarks/RESULTS.md`).
-_WIDTHS = {1: 24, 2: 24, 3: 12}
+# Of the maps along 3 axes. Nearly all time goes into convolutions and grows with the square of their number: a step with
+# a volume of 48 cells a side takes a core 0.3 s with 12 maps, and 1.1 s with 24.
+_FEWER = 2
 
 
 @dataclass(frozen=True)
 class UNetSettings(Settings):
-    width: int | None = _settings.width(
-        None,
-        "feature maps at full resolution; each level further down doubles them; nothing said: "
-        f"{_WIDTHS[2]}, and {_WIDTHS[3]} along 3 axes",
+    width: int = _settings.width(
+        24, "feature maps at full resolution, half as many along 3 axes; each level further down doubles them"
     )
     growth: int = setting(8, "how many times as many maps the lowest level has at most", minimum=1, maximum=16)
     depth: int = _settings.depth(1, "pairs of convolutions at each level; the levels follow from the grid's extent")
@@ -77,7 +75,7 @@ class UNet(Body):
         cells, levels = min(shape.extent), 0
         while cells // 2 >= _FEWEST_CELLS and levels < _MOST_LEVELS:
             cells, levels = cells // 2, levels + 1
-        first = settings.width or _WIDTHS[axes]
+        first = max(1, settings.width // _FEWER) if axes == 3 else settings.width
         widths = [first * min(2**level, settings.growth) for level in range(levels + 1)]
         self.down = nn.ModuleList(
             Pair(axes, incoming, outgoing, settings)
@@ -140,6 +138,7 @@ class UNet(Body):
         "batch": 16,
         "schedule": "one-cycle",
         "epochs": 30,
+        "least_steps": 500,
     },
     maps=True,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,12 @@ class TrainingSettings(Settings):
         None, "passes over the training rows, at most where patience ends training", minimum=1, common=True
     )
     batch: int | None = setting(None, "rows in a step", minimum=1)
+    least_steps: int = setting(
+        0,
+        "steps that training has at least, of few rows too: by smaller batches, and where these do not suffice by more "
+        "epochs, unless a person says batch or epochs",
+        minimum=0,
+    )
     patience: int | None = setting(
         None,
         "evaluations that lower the validation loss by less than a hundredth of it, or than a ten-thousandth of what a "
@@ -87,6 +93,8 @@ _OF_THE_OPTIMIZER = ("rate", "rate_batch", "momentum", "nesterov", "weight_decay
 
 # Training is measured in steps where settings are chosen: a small table needs more epochs than a large one.
 _LONGEST, _SIZED, _WAITING = 60_000, 15_000, 1_000
+# Where there are few rows; a batch of one has no variance for a normalization to use.
+_LEAST_BATCH = 2
 
 
 def resolve(given: Mapping[str, Any], recipe: Mapping[str, Any], rows: int) -> TrainingSettings:
@@ -110,18 +118,20 @@ def resolve(given: Mapping[str, Any], recipe: Mapping[str, Any], rows: int) -> T
         default.pop("rate_batch", None)
     settings = build((TrainingSettings,), {**default, **own})[TrainingSettings]
     assert isinstance(settings, TrainingSettings)
-    return _complete(settings, rows)
+    return _complete(settings, rows, own)
 
 
-def _complete(settings: TrainingSettings, rows: int) -> TrainingSettings:
+def _complete(settings: TrainingSettings, rows: int, said: Container[str]) -> TrainingSettings:
     optimizer = OPTIMIZERS[settings.optimizer]
-    batch = min(settings.batch or default_batch(rows), max(1, rows))
-    steps = math.ceil(max(1, rows) / batch)
     sized = SCHEDULES[settings.schedule].sized
-    if sized:
-        epochs = settings.epochs or _between(_SIZED / steps, 15, 150)
-    else:
-        epochs = settings.epochs or _between(_LONGEST / steps, 60, 500)
+    in_all, fewest, most = (_SIZED, 15, 150) if sized else (_LONGEST, 60, 500)
+    batch = min(settings.batch or default_batch(rows), max(1, rows))
+    if settings.least_steps and "batch" not in said:
+        batch = _between(rows * (settings.epochs or fewest) // settings.least_steps, min(_LEAST_BATCH, batch), batch)
+    steps = math.ceil(max(1, rows) / batch)
+    epochs = settings.epochs or _between(in_all / steps, fewest, most)
+    if "epochs" not in said:
+        epochs = max(epochs, math.ceil(settings.least_steps / steps))
     # A rate that falls towards the last epoch gains most in the end: stopping before would throw that away.
     patience = settings.patience or (epochs * steps if sized else _between(_WAITING / steps, 12, 40))
     rate = optimizer.rate if settings.rate is None else settings.rate
