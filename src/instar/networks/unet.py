@@ -20,8 +20,8 @@ from instar.shapes import Grid
 
 # Levels until so few cells are left along the shortest axis, and no more levels than the paper's.
 _FEWEST_CELLS, _MOST_LEVELS = 4, 4
-# Of the maps along 3 axes. Nearly all time goes into convolutions and grows with the square of their number: a step with
-# a volume of 48 cells a side takes a core 0.3 s with 12 maps, and 1.1 s with 24.
+# Along 3 axes. Nearly all time goes into convolutions and grows with the square of the maps' number: a step with a
+# volume of 48 cells a side takes a core 0.3 s with 12 maps, and 1.1 s with 24.
 _FEWER = 2
 
 
