@@ -154,6 +154,18 @@ def test_what_is_followed_in_parts_is_what_is_followed_at_once(name: str) -> Non
     assert loss.item() == pytest.approx(nats.sum().item() / 36 / 2.0, rel=1e-5)
 
 
+def test_a_transformer_writes_beyond_what_it_sees_at_once() -> None:
+    torch.manual_seed(0)
+    body = assemble({"p": Tokens(9, 8)}, {"p": Continuation(9, 8, 2.0)}, "gpt", {"width": 16}).eval().continued.body
+    symbols = torch.randint(2, 9, (2, 21))
+    with torch.no_grad():
+        steps, state = body.follow(symbols)
+        assert steps.shape == (2, 21, 16) and state[0].shape[1] <= 8
+        one, _ = body.follow(symbols[:, :1], state)
+        again, _ = body.follow(torch.cat([state[0], symbols[:, :1]], 1)[:, -4 if state[0].shape[1] == 8 else 0 :])
+    torch.testing.assert_close(one[:, 0], again[:, -1], atol=1e-5, rtol=1e-5)
+
+
 def test_a_network_that_cannot_continue_is_refused_with_those_that_can() -> None:
     with pytest.raises(UsageError, match=r"continues nothing.*lstm-lm"):
         assemble({"p": Tokens(9, 24)}, {"p": Continuation(9, 24, 2.0)}, "text-cnn")

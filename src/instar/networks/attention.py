@@ -90,7 +90,23 @@ class _Block(nn.Module):
         asked = self.ask(self.before_attention(steps)).unflatten(2, (3, self.heads, -1))
         queries, keys, values = asked.permute(2, 0, 3, 1, 4)
         mask = None if known is None else known[:, None, None, :]
-        seen = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        return self._added(steps, F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask))
+
+    def after(self, steps: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `forward`, but each step sees those before it alone; ``before`` are keys and values of earlier ones.
+
+        Returns the steps, and keys and values with theirs, (2, B, heads, length, width of a head).
+        """
+        asked = self.ask(self.before_attention(steps)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        own = asked[1:] if before is None else torch.cat([before, asked[1:]], 3)
+        mask = None
+        if before is not None:
+            length, total = steps.shape[1], own.shape[3]
+            mask = torch.ones(length, total, dtype=torch.bool, device=steps.device).tril(total - length)
+        seen = F.scaled_dot_product_attention(asked[0], own[0], own[1], attn_mask=mask, is_causal=mask is None)
+        return self._added(steps, seen), own
+
+    def _added(self, steps: Tensor, seen: Tensor) -> Tensor:
         steps = steps + self.drop(self.gather(seen.transpose(1, 2).flatten(2)))
         return steps + self.drop(self.narrow(self.widen(self.before_dense(steps))))
 
