@@ -194,6 +194,7 @@ def test_a_language_model_knows_far_more_than_frequencies(trained: tuple[instar.
     assert report is not None
     result = report.targets[0]
     baseline = next(rival for rival in result.rivals if rival.baseline)
+    assert len(set(report.samples)) == 3 and "What it writes" in report.html()
     ngrams = next(rival for rival in result.rivals if not rival.baseline)
     bits = result.metrics["bits_per_character"].value
     assert bits < 0.5 * baseline.metrics["bits_per_character"].value

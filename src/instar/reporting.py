@@ -28,6 +28,7 @@ from instar.evaluation.rivals.run import RivalExam, RivalResult, RivalTask, affo
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
 from instar.files import write_json, write_text, writing
+from instar.generation import stream, writes
 from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Mapped, Tokens, Vector
@@ -41,6 +42,8 @@ PROTOCOLS: dict[Exam, Protocol] = {Exam.SEPARATE: "exam", Exam.FOLDS: "folds", E
 PAGE, CARD = "report.html", "README.md"
 # Training rows that are enough to see that a network failed to learn them.
 LIMITATION_ROWS = 20_000
+# Texts that a report shows where the network writes such, how long they are, and how bold.
+SAMPLES, SAMPLE_LENGTH, SAMPLE_TEMPERATURE = 3, 400, 0.8
 
 
 def compete(
@@ -179,11 +182,22 @@ def report_on(
         parameters=sum(each.numel() for each in trial.network.parameters()),
         history=[json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()],
         notes=[*division.notes, *examined.notes, *_limitation(trial, division), *_promises(examined, division)],
+        samples=_samples(trial),
         timings={"training": round(examined.seconds, 3), **timings},
         settings=settings.changed(),
         versions=versions(),
         folder=str(run.folder),
     )
+
+
+def _samples(trial: Trial) -> list[str]:
+    """What the network writes from nothing, where it can."""
+    if not writes(trial.targets):
+        return []
+    return [
+        "".join(stream(trial.network, trial.targets, length=SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE, seed=seed))
+        for seed in range(SAMPLES)
+    ]
 
 
 def versions(*others: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def page(report: Report) -> str:
     """The whole page."""
     body = _header(report) + "".join(_target(report, each) for each in report.targets)
-    body += _learning(report) + _data(report) + _claims(report) + _usage(report) + _footer(report)
+    body += _samples(report) + _learning(report) + _data(report) + _claims(report) + _usage(report) + _footer(report)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -120,6 +120,10 @@ def _claims(report: Report) -> str:
     return _section("What this may claim, and what not", _list([*claims(report), *report.notes]))
 
 
+def _samples(report: Report) -> str:
+    return _section("What it writes", "".join(f"<pre>{escape(text)}</pre>" for text in report.samples))
+
+
 def _usage(report: Report) -> str:
     if report.folder is None:
         return ""
@@ -128,7 +132,7 @@ def _usage(report: Report) -> str:
         play = f"instar play {folder} --video episode.gif\n\nimport instar\ninstar.play({report.folder!r}, episodes=20)"
         return _section("How to use it", f"<pre>{escape(play)}</pre>")
     out = " --out NEW_FOLDER" if any(isinstance(result.answer, Mapped) for result in report.targets) else ""
-    commands = (
+    commands = (f"instar generate {folder} --prompt TEXT\n" if report.samples else "") + (
         f"instar predict {folder} NEW_EXAMPLES{out}\ninstar evaluate {folder} NEW_EXAMPLES_WITH_ANSWERS\n\n"
         f"import instar\nmodel = instar.load({report.folder!r})\nmodel.predict(frame)"
     )

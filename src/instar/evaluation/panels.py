@@ -188,11 +188,18 @@ def _mistakes(mistakes: Sequence[Mistake], answered: str, head_of_answers: str) 
     names = list(mistakes[0].inputs)
     shown = names[:_SHOWN_INPUTS]
     certain = any(each.confidence is not None for each in mistakes)
-    heads = ["truth", head_of_answers, *(["confidence"] if certain else []), *shown, "row"]
+    told = any(each.truth for each in mistakes)
+    heads = [*(["truth"] if told else []), head_of_answers, *(["confidence"] if certain else []), *shown, "row"]
     rows = []
     for each in mistakes:
         sure = [f"{100 * each.confidence:.0f} %" if each.confidence is not None else ""] if certain else []
-        cells = [each.truth, each.answer, *sure, *(_words(each.inputs[name]) for name in shown), each.place]
+        cells = [
+            *([each.truth] if told else []),
+            each.answer,
+            *sure,
+            *(_words(each.inputs[name]) for name in shown),
+            each.place,
+        ]
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     hidden = len(names) - len(shown)
     note = f'<p class="note">{hidden} more inputs are not shown.</p>' if hidden > 0 else ""

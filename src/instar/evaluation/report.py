@@ -77,6 +77,7 @@ class Report:
     network: its name; about: its idea and paper in a sentence; why: why it was chosen; parameters: how many it has.
     history: the lines of ``metrics.jsonl``.
     notes: further sentences that a person should read.
+    samples: what the network wrote, where it continues texts.
     timings: seconds by what they were spent on.
     settings: those that are not at their default, by name.
     versions: of what the numbers depend on, by name.
@@ -97,6 +98,7 @@ class Report:
     parameters: int = 0
     history: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = ()
+    samples: Sequence[str] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +147,7 @@ class Report:
             "history": [dict(line) for line in self.history],
             "findings": list(self.findings),
             "notes": list(self.notes),
+            "samples": list(self.samples),
         }
 
     def _metrics_as_json(self) -> dict[str, Any]:
