@@ -14,6 +14,8 @@ import polars as pl
 from instar.errors import ColumnError, SourceError, UsageError
 from instar.sources import Chunk, Column, FileColumn, FileReference, Schema, Source
 from instar.sources.columns import check_columns
+from instar.sources.paths import has_suffix
+from instar.sources.slices import SCANS
 
 # What can be taken away, and how the column is called that then remains.
 GRAY, NOISE, DETAIL = "color", "clarity", "detail"
@@ -128,6 +130,12 @@ class _Spoiled(FileReference):
         from instar.fields._pictures import PictureError, decode, header, upright_size
 
         assert self.of is not None
+        if self.of.is_folder or has_suffix(self.of.name, SCANS):
+            raise SourceError(
+                "Nothing can be taken away from a scan",
+                where=self.name,
+                remedy="Leave --restore out, and bring scans as they are and as they should be in two folders",
+            )
         content = self.of.read()
         try:
             width, height = upright_size(header(content, _MAXIMUM_PIXELS))

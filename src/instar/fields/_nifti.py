@@ -18,7 +18,6 @@ import numpy as np
 from instar.fields._scan import ALIGNED, Layout, Scan, ScanError, laid_out, turned, turned_back
 from instar.sources.slices import begins_like_slice
 
-SUFFIXES = (".nii", ".nii.gz")
 _GZIP = b"\x1f\x8b"
 # gzip makes content at most so many times smaller.
 _LARGEST_RATIO = 1_032

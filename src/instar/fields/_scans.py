@@ -19,6 +19,7 @@ from instar.fields._voxels import OUTSIDE, Spacing, Triple, classes_of, fitting,
 from instar.fields.base import Frame, Problem
 from instar.fields.digest import MISSING, digest, digest_file, in_threads
 from instar.sources import Column, FileColumn, FileReference
+from instar.sources.slices import SCANS
 from instar.sources.slices import SUFFIXES as SLICES
 
 # Headers looked at for size, spacing and channels.
@@ -32,7 +33,7 @@ Results = list[np.ndarray | Unreadable | None]
 
 def looks_like_scan(file: FileReference) -> bool:
     name = PurePath(file.name).name.lower()
-    if file.is_folder or name.endswith((*_nifti.SUFFIXES, *SLICES)):
+    if file.is_folder or name.endswith((*SCANS, *SLICES)):
         return True
     suffix = PurePath(name).suffix
     if suffix and not suffix[1:].isdigit():

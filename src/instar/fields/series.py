@@ -12,6 +12,7 @@ import polars as pl
 
 from instar.errors import ColumnError
 from instar.fields._lists import LEAST_NUMBERS, Cell, ListError, are_unordered, is_list, parse
+from instar.fields._numbers import FARTHEST, written
 from instar.fields._series import as_steps, cells_of, spread, steps_come_first, survey_cells, understood
 from instar.fields._series_grid import LONGEST, Preparation, Variation
 from instar.fields._state import array, expect, whole
@@ -19,7 +20,6 @@ from instar.fields._statistics import Counter, Moments
 from instar.fields._steps import at_length, interpolated, moments_of_rows
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import MISSING, digest, digest_numbers
-from instar.fields.number import FARTHEST, written
 from instar.settings import Settings, setting
 from instar.shapes import Curves, Grid, Text, View
 from instar.sources import Column, FileColumn

@@ -15,12 +15,12 @@ import polars as pl
 
 from instar.errors import ColumnError
 from instar.fields._calendar import DAY, parts_of
+from instar.fields._numbers import written
 from instar.fields._state import array, expect, whole
 from instar.fields._statistics import Moments
 from instar.fields._window_scale import filled, scale_of
 from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
 from instar.fields.digest import digest
-from instar.fields.number import written
 from instar.settings import Settings
 from instar.shapes import SCALES, Curves, Forecast, Grid, Text, View
 from instar.sources import Column

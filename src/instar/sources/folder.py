@@ -16,15 +16,14 @@ from instar.parts import WORDS, part_called
 from instar.sources.base import Chunk, Column, FileColumn, FileReference, Schema, Source, sources, thin
 from instar.sources.columns import ROWS_OF_A_CHUNK, check_columns
 from instar.sources.paths import as_path, existing, has_suffix, plain_name, reading, stamp
-from instar.sources.slices import holds_slices
+from instar.sources.slices import SCANS, holds_slices
 from instar.sources.table import DelimitedTable, TableSource
 
 FILE, CLASS, SPLIT = "file", "class", "split"
 METADATA, FILE_NAME = "metadata.csv", "file_name"
 
-# Suffixes of recordings that not every Python knows, and of scans, which none knows.
+# Suffixes of recordings that not every Python knows.
 _SOUNDS = (".flac", ".ogg", ".oga", ".opus", ".wave", ".caf", ".w64", ".rf64")
-_SCANS = (".nii", ".nii.gz")
 _FOREIGN = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir"})
 
 
@@ -135,7 +134,7 @@ class FilesSource(_Listed):
     def recognizes(cls, given: Any, options: Mapping[str, Any]) -> bool:
         if isinstance(given, list | tuple):
             return bool(given) and all(isinstance(each, str | os.PathLike) for each in given)
-        if has_suffix(given, _SCANS):
+        if has_suffix(given, SCANS):
             return True
         path = as_path(given)
         kind = None if path is None or path.is_dir() else _type_of(path)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+# Those of scans in one file.
+SCANS = (".nii", ".nii.gz")
 # What stands behind the 128 free bytes at the beginning of every DICOM file; many have a name without a suffix.
 PREAMBLE, MAGIC = 128, b"DICM"
 # Files without a telling name whose beginnings are looked at.
