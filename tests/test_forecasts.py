@@ -175,6 +175,7 @@ def test_settings_of_forecasts_mean_nothing_alone():
 
 QUICK = {
     "batch": 32,
+    "network": "mlp",
     "target": "sales",
     "forecast": 6,
     "steps": "month",
@@ -201,7 +202,12 @@ def test_shops_of_any_size_are_forecast_better_than_by_repeating_a_season(model)
     report = model.report
     assert report.metrics["mase"]["value"] < 0.5 and report.metrics["smape"]["value"] < 0.05
     notes = " ".join([*report.notes, *report.findings])
-    assert "a season of 12" in notes and "1 of 4 series ('new')" in notes and "reaching over a cut-off" in notes
+    assert (
+        "a season of 12" in notes
+        and "Windows overlap" in notes
+        and "1 of 4 series ('new')" in notes
+        and "reaching over a cut-off" in notes
+    )
     assert "Ranges for 'sales'" in notes
     page = (model.folder / "report.html").read_text()
     assert page.count("history and truth, answer") == 18

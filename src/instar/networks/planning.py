@@ -43,7 +43,7 @@ DEFAULT_FOR_MAPS = "unet"
 DEFAULT_FOR_REBUILDING = {DEFAULT_FOR_ROWS: "mlp", DEFAULT_FOR_GRIDS: "lenet"}
 DEFAULT_FOR_CONTINUING = "lstm-lm"
 DEFAULT_FOR_PRETRAINED = "bert"
-DEFAULT_FOR_COURSES = "mlp"
+DEFAULT_FOR_COURSES = "tabm"
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,7 @@ def choose(
     mapped = _mapped(inputs, answers)
     for name, shape in bodies(inputs, mapped):
         chosen[name], reason = _default(name, shape)
-        if name is None and continued_from(inputs) is not None:
-            chosen[name] = DEFAULT_FOR_COURSES
-        elif _rebuilds(answers):
+        if _rebuilds(answers):
             chosen[name] = DEFAULT_FOR_REBUILDING.get(chosen[name], chosen[name])
         if name is not None and name == reader and networks[DEFAULT_FOR_WRITING].takes(shape):
             chosen[name] = DEFAULT_FOR_WRITING

@@ -229,6 +229,10 @@ class WindowSource(Source):
         again = f"a season of {layout.season}" if (layout.season or 1) > 1 else "no season"
         windows = f"{counted(int(counts.sum()), 'window')} of {layout.history:,} steps of history"
         notes = [f"Cut into {windows} and {layout.ahead:,} ahead{apart}; {again}."]
+        if (layout.history or 0) + layout.ahead > stride and not self.latest:
+            notes.append(
+                "Windows overlap: intervals of scores are narrower than those of as many separate ones would be."
+            )
         short = np.flatnonzero(counts == 0)
         if len(short):
             names = self._long._tally.names.gather(short[:_NAMED].tolist()).to_list()
