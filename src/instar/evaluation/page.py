@@ -121,7 +121,7 @@ def _claims(report: Report) -> str:
 
 
 def _samples(report: Report) -> str:
-    return _section("What it writes", "".join(f"<pre>{escape(text)}</pre>" for text in report.samples))
+    return _section("What it writes", "".join(f'<pre class="sample">{escape(text)}</pre>' for text in report.samples))
 
 
 def _usage(report: Report) -> str:
