@@ -23,7 +23,7 @@ from instar.examination import Examined, Limits, train_and_examine
 from instar.fields import kinds
 from instar.findings import constant_columns, giveaways, look
 from instar.games import learn_to_play
-from instar.model import Model, check_columns, load, read_report
+from instar.model import Model, load, read_report
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, report_on, write_report
 from instar.restoring import to_restore
@@ -31,6 +31,7 @@ from instar.run import Request, Run, exam_of
 from instar.sources import Source
 from instar.sources.environment import Environment
 from instar.sources.locate import locate
+from instar.sources.matching import require
 from instar.sources.steps import Layout, in_series, layout_of
 from instar.sources.window_table import ForecastSettings
 from instar.sources.windows import in_windows
@@ -169,7 +170,7 @@ def borrowed(settings: SplitSettings, source: Source) -> Record | None:
             where=settings.exam_of,
             remedy="Leave out the setting exam_of, or name another model",
         )
-    check_columns(source, record.content["keys"], f"The exam of {settings.exam_of} tells rows apart by")
+    require(source, record.content["keys"], f"The exam of {settings.exam_of} tells rows apart by")
     return record
 
 

@@ -4,65 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
-from instar.answering import answers, answers_for, embeddings, examinable, rows_at_a_time, truths_for
-from instar.answers import type_of
-from instar.batches import Examples, prepare_inputs
+from instar.answering import answers_for, examinable, truths_for
+from instar.batches import Examples
 from instar.conformal import COVERAGE
 from instar.declaration import Content, read_content
 from instar.division import usable_rows
-from instar.errors import ColumnError, ContentError, FolderError, UsageError
+from instar.errors import ContentError, FolderError, UsageError
 from instar.evaluation.measuring import input_columns, measure_targets
 from instar.evaluation.report import FACTS, Report
-from instar.fields import Arrays, Field, kinds
+from instar.fields import Field, kinds
 from instar.folder import damaged
 from instar.frames import frame_like
 from instar.generation import LENGTH, stream
-from instar.painting import Painter, paints
+from instar.predicting import Predictions, answer, as_columns
 from instar.shapes import Choice, Several
-from instar.sources import Source, bounded
+from instar.sources import Source
 from instar.sources.locate import locate
-from instar.sources.matching import match
+from instar.sources.matching import match, require
 from instar.sources.steps import Layout, in_series_again
-from instar.store import KEPT_PROBLEMS, ColumnPlan, Store, StorePlan, describe_problem
-from instar.store import rows_at_a_time as rows_read_at_a_time
+from instar.store import ColumnPlan, Store, StorePlan
 from instar.unanswered import with_column
 from instar.version import VERSION
 
 if TYPE_CHECKING:
-    import torch
-
     from instar.networks.assemble import Network
 
 logger = logging.getLogger("instar")
-
-# How many of the values that could not be read are said where somebody predicts.
-SAID_PROBLEMS = 20
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Answers for n rows, by target: probabilities (n, classes) or (n, labels), or amounts (n, width) in own units; or
-    texts, pictures and masks.
-
-    A row that could not be read has NaN everywhere, or what its type of answer has for it. ``problems`` say why, with
-    the place, of the first values that could not be read, and ``problem_count`` is how many there were. ``identifiers``
-    tell the rows apart, by the name of their column, where the source says which that is. ``embedding`` (n, width)
-    float32 are the numbers that stand for each row, where they were asked for; NaN for one that could not be read.
-    """
-
-    answers: Mapping[str, np.ndarray]
-    problems: Sequence[str] = ()
-    problem_count: int = 0
-    identifiers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    embedding: np.ndarray | None = None
 
 
 class Model:
@@ -135,11 +108,8 @@ class Model:
         holds anything or cannot be written.
         """
         predictions = self.answer(self.open(source, allow_outside=allow_outside), out=out)
-        for problem in predictions.problems[:SAID_PROBLEMS]:
-            logger.warning("%s", problem)
-        if predictions.problem_count > SAID_PROBLEMS:
-            more = predictions.problem_count - SAID_PROBLEMS
-            logger.warning("... and %s more values that could not be read", f"{more:,}")
+        for sentence in predictions.told():
+            logger.warning("%s", sentence)
         return frame_like(source, self.columns(predictions, coverage=coverage))
 
     def embed(self, source: Any, *, allow_outside: bool = False) -> Any:
@@ -150,7 +120,7 @@ class Model:
         `predict` raises.
         """
         predictions = self.answer(self.open(source, allow_outside=allow_outside), embedding=True)
-        return frame_like(source, _embedding_columns(predictions))
+        return frame_like(source, predictions.embedding_columns())
 
     def predict_proba(self, source: Any, *, allow_outside: bool = False) -> Any:
         """Probabilities (n, classes), or of each label by itself, in the order of `classes`.
@@ -177,7 +147,7 @@ class Model:
             if kinds[each.kind].unanswered:
                 opened = with_column(opened, each.name)
         fields = {each.name: each for each in (*self.inputs, *self.targets)}
-        check_columns(opened, fields, "Evaluation needs")
+        require(opened, fields, "Evaluation needs")
         plan = StorePlan({name: self.plans[name] for name in fields})
         store = Store.find(opened, plan) or Store.build(opened, plan)
         examples = Examples(store, self.inputs, self.targets)
@@ -259,82 +229,7 @@ class Model:
         Where ``out`` is given, pictures and masks are written into that new folder as they come, and their answers are
         the paths of these files, None where a row could not be read.
         """
-        names = [each.name for each in self.inputs]
-        check_columns(source, names, "The model needs")
-        self._check_embeds(embedding)
-        painter = None
-        if out is not None:
-            if not paints(self.targets):
-                raise UsageError("The answers are no pictures, and no files are written of them", remedy="Leave it out")
-            painter = Painter(Path(out), self.inputs, self.targets)
-        collected: dict[str, list[np.ndarray]] = {each.name: [] for each in self.targets}
-        embedded: list[np.ndarray] = []
-        problems: list[str] = []
-        firsts: dict[str, str] = {}
-        unreadable, rows = dict.fromkeys(names, 0), 0
-        schema = source.schema()
-        identifiers: dict[str, list[Any]] = {
-            name: [] for name in (schema.identifier, schema.moments) if name is not None
-        }
-        read = list(dict.fromkeys([*names, *identifiers]))
-        for chunk in bounded(source.chunks(read), rows_read_at_a_time(self.plans[name] for name in names)):
-            arrays = {name: self.plans[name].read(name, chunk, source, chunk.start) for name in names}
-            rows += len(chunk)
-            for name, cells in identifiers.items():
-                cells += list(chunk.columns[name])  # type: ignore[arg-type]
-            for name, column in arrays.items():
-                unreadable[name] += len(column.problems)
-                first = column.problems[: KEPT_PROBLEMS - len(problems)]
-                problems += [describe_problem(source, name, each, chunk.start) for each in first]
-                if column.problems and name not in firsts:
-                    firsts[name] = describe_problem(source, name, column.problems[0], chunk.start)
-            given = self.answer_arrays(arrays)
-            embedded += [self._embed_arrays(arrays)] if embedding else []
-            if painter is not None:
-                given |= painter.paint(chunk, given, _readable(arrays))
-            for name, values in given.items():
-                collected[name].append(values)
-        for name, count in unreadable.items():
-            if rows and count == rows:
-                raise ContentError(
-                    f"No value of the column {name!r} can be read as {self.plans[name].kind}, as it was in training "
-                    f"(the first: {firsts[name]})",
-                    where=source.place,
-                    remedy="Give content of the kind that the model was trained on",
-                )
-        if not rows:
-            raise ContentError("There are no rows", where=source.place, remedy="Give at least one example")
-        joined = {name: np.concatenate(parts) for name, parts in collected.items()}
-        together = np.concatenate(embedded) if embedding else None
-        return Predictions(joined, problems, sum(unreadable.values()), identifiers, together)
-
-    def answer_arrays(self, arrays: Mapping[str, Arrays]) -> dict[str, np.ndarray]:
-        """Answers for rows that have been read; NaN for rows of which nothing was present."""
-        parts = [answers(self.network, self.targets, [inputs]) for inputs in self._prepared(arrays)]
-        joined = {each.name: np.concatenate([part[each.name] for part in parts]) for each in self.targets}
-        readable = _readable(arrays)
-        for answer, values in ((each.answer, joined[each.name]) for each in self.targets):
-            values[~readable] = type_of(answer).nothing
-        return joined
-
-    def _check_embeds(self, asked: bool) -> None:
-        if asked and not any(kinds[each.kind].unanswered for each in self.targets):
-            raise UsageError(
-                "The model has learned answers, and no few numbers that stand for a row",
-                remedy="Train one with --no-target",
-            )
-
-    def _embed_arrays(self, arrays: Mapping[str, Arrays]) -> np.ndarray:
-        embedded = np.concatenate([embeddings(self.network, inputs) for inputs in self._prepared(arrays)])
-        embedded[~_readable(arrays)] = np.nan
-        return embedded
-
-    def _prepared(self, arrays: Mapping[str, Arrays]) -> Iterator[dict[str, torch.Tensor]]:
-        """The network's inputs for as many rows at a time as it can take."""
-        rows, few = len(next(iter(arrays.values()))), rows_at_a_time(self.network, self.inputs)
-        for start in range(0, rows, few):
-            stretch = {name: column.rows(slice(start, start + few)) for name, column in arrays.items()}
-            yield prepare_inputs(self.inputs, stretch)
+        return answer(source, self.plans, self.inputs, self.targets, self.network, out=out, embedding=embedding)
 
     def columns(
         self, predictions: Predictions, *, coverage: float = COVERAGE, probabilities: bool = False
@@ -343,24 +238,7 @@ class Model:
 
         Raises UsageError for a ``coverage`` that does not lie between 0 and 1.
         """
-        if not 0 < coverage < 1:
-            raise UsageError(f"The coverage must lie between 0 and 1, and is {coverage}", remedy="Try 0.9")
-        columns = _identified(predictions.identifiers, type_of(self.targets[0].answer).moments(self.targets[0].answer))
-        for target in self.targets:
-            prefix = f"{target.name}_" if len(self.targets) > 1 else ""
-            answer = predictions.answers[target.name]
-            if answer.dtype == object:  # paths of files
-                columns[f"{prefix}prediction"] = answer.tolist()
-                continue
-            made = type_of(target.answer).columns(
-                target,
-                answer,
-                residuals=self.residuals.get(target.name, np.empty(0)),
-                coverage=coverage,
-                probabilities=probabilities,
-            )
-            columns |= {f"{prefix}{name}": values for name, values in made.items()}
-        return columns | _embedding_columns(predictions)
+        return as_columns(predictions, self.targets, self.residuals, coverage=coverage, probabilities=probabilities)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model folder: data only, every file whole or not at all. Raises FolderError.
@@ -420,45 +298,6 @@ def load(folder: str | Path) -> Model:
         path,
         content.layout,
     )
-
-
-def _identified(identifiers: Mapping[str, Sequence[Any]], moments: int | None) -> dict[str, Any]:
-    """Columns that tell answers apart; where an answer has several ``moments``, each has a row, and lists say when."""
-    if moments is None:
-        return dict(identifiers)
-    columns: dict[str, Any] = {}
-    for name, cells in identifiers.items():
-        listed = bool(cells) and isinstance(cells[0], Sequence | pl.Series) and not isinstance(cells[0], str)
-        columns[name] = [each for cell in cells for each in (cell if listed else [cell] * moments)]
-    return columns
-
-
-def _readable(arrays: Mapping[str, Arrays]) -> np.ndarray:
-    """Which rows have something that could be read, or nothing that could not."""
-    unread = np.zeros(len(next(iter(arrays.values()))), bool)
-    for column in arrays.values():
-        for problem in column.problems:
-            unread[problem.row] = True
-    present: np.ndarray = np.any([column.present for column in arrays.values()], axis=0)
-    return ~unread | present
-
-
-def _embedding_columns(predictions: Predictions) -> dict[str, np.ndarray]:
-    embedded = predictions.embedding
-    return {} if embedded is None else {f"embedding_{place}": column for place, column in enumerate(embedded.T)}
-
-
-def check_columns(source: Source, names: Iterable[str], who: str) -> None:
-    """Raises ColumnError where the source lacks one of the columns."""
-    columns = source.schema().columns
-    known = frozenset(columns)
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise ColumnError(
-            f"{who} the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}, not found here",
-            where=source.place,
-            remedy=f"The columns are: {', '.join(columns)}",
-        )
 
 
 def read_report(folder: Path) -> Report:

@@ -66,7 +66,7 @@ def predict(
     """Answer for every example of a source, or for every file named."""
     import polars as pl
 
-    from instar.model import SAID_PROBLEMS, load
+    from instar.model import load
     from instar.painting import paints
 
     loaded = load(model)
@@ -83,10 +83,7 @@ def predict(
         frame.insert_column(
             0, pl.Series("where", [opened.locate_row(row // repeats) for row in range(len(frame))], pl.String)
         )
-    said = predictions.problems[:SAID_PROBLEMS]
-    print_lines(said, err=True)
-    if predictions.problem_count > len(said):
-        click.echo(f"... and {predictions.problem_count - len(said):,} more values that could not be read", err=True)
+    print_lines(predictions.told(), err=True)
     if style == "json":
         print_json_rows(frame.iter_rows(named=True))
     elif style == "json-lines":

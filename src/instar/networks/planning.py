@@ -44,6 +44,8 @@ DEFAULT_FOR_REBUILDING = {DEFAULT_FOR_ROWS: "mlp", DEFAULT_FOR_GRIDS: "lenet"}
 DEFAULT_FOR_CONTINUING = "lstm-lm"
 DEFAULT_FOR_PRETRAINED = "bert"
 DEFAULT_FOR_COURSES = "tabm"
+# Of those that are asked step after step, for pictures and for all else.
+QUICK_FOR_PICTURES, QUICK = "lenet", "mlp"
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,15 @@ def plan(
     assert isinstance(head, HeadSettings) and isinstance(writing, WritingSettings)
     assert isinstance(rebuilding, RebuildingSettings)
     return Plan(parts, head, writing, writer, mapped, rebuilding, why)
+
+
+def quick_plan(inputs: Mapping[str, Shape], answers: Mapping[str, Answer], given: Mapping[str, Any]) -> Plan:
+    """`plan` where nobody named a network, and what plays asks it at every step of every episode."""
+    least = networks[QUICK_FOR_PICTURES].smallest
+    pictures = any(isinstance(shape, Grid) and min(shape.extent) >= least for shape in inputs.values())
+    name = QUICK_FOR_PICTURES if pictures else QUICK
+    chosen = plan(inputs, answers, name, given)
+    return replace(chosen, why=f"{name}, which answers quickly: it is asked at every step of every episode.")
 
 
 def setting_groups(

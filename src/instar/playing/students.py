@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from instar.batches import Examples
 from instar.columns import Fitted, shapes_of
 from instar.fields import Field, kinds
 from instar.networks.assemble import Network
-from instar.networks.convolutional import SMALLEST_EXTENT
-from instar.networks.planning import Plan, plan
+from instar.networks.planning import plan, quick_plan
 from instar.playing.episodes import Arena, Episode
 from instar.playing.examples import Steps, in_memory
 from instar.playing.policies import Learned
@@ -24,8 +23,6 @@ from instar.settings import Settings
 from instar.shapes import Amounts, Grid
 from instar.store import ColumnPlan
 
-# A network is asked at every step of every episode: these are quick to answer.
-DEFAULT_FOR_NUMBERS, DEFAULT_FOR_PICTURES = "mlp", "lenet"
 # How many cells along an axis a picture has left where steps are compared.
 COARSE = 8
 # Steps of the first round on which fields are fitted.
@@ -136,18 +133,11 @@ class Student:
 
 def _network(lesson: Lesson, fitted: Fitted) -> Network:
     shapes, answers = shapes_of(*fitted)
-    chosen = _plan(lesson, fitted)
+    if lesson.network is None:
+        chosen = quick_plan(shapes, answers, lesson.network_settings)
+    else:
+        chosen = plan(shapes, answers, lesson.network, lesson.network_settings)
     # Modules draw from torch's own generator, which whoever called us may be drawing from too.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_for(lesson.seed, "weights"))
         return Network(shapes, answers, chosen)
-
-
-def _plan(lesson: Lesson, fitted: Fitted) -> Plan:
-    shapes, answers = shapes_of(*fitted)
-    if lesson.network is not None:
-        return plan(shapes, answers, lesson.network, lesson.network_settings)
-    pictures = any(isinstance(each, Grid) and min(each.extent) >= SMALLEST_EXTENT for each in shapes.values())
-    name = DEFAULT_FOR_PICTURES if pictures else DEFAULT_FOR_NUMBERS
-    chosen = plan(shapes, answers, name, lesson.network_settings)
-    return replace(chosen, why=f"{name}, which answers quickly: it is asked at every step of every episode.")

@@ -1,10 +1,11 @@
-"""Giving a source's nameless column the name that a model expects."""
+"""What a model needs of a source: all its columns, a nameless one under the name that it expects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from instar.errors import ColumnError
 from instar.sources.base import Chunk, Schema, Source
 from instar.sources.columns import check_columns
 
@@ -65,3 +66,16 @@ class _Renamed(Source):
 
     def _chunk(self, chunk: Chunk) -> Chunk:
         return Chunk(chunk.start, {self._name(name): column for name, column in chunk.columns.items()})
+
+
+def require(source: Source, names: Iterable[str], who: str) -> None:
+    """Raises ColumnError where the source lacks one of the columns."""
+    columns = source.schema().columns
+    known = frozenset(columns)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ColumnError(
+            f"{who} the column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}, not found here",
+            where=source.place,
+            remedy=f"The columns are: {', '.join(columns)}",
+        )
