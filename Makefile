@@ -1,10 +1,11 @@
-# Everything a contributor does, from a fresh clone: `make demo`, `make test`, `make check`, `make test-slow`, `make bench`.
+# Everything a contributor does, from a fresh clone: `make demo`, `make test`, `make check`, `make test-slow`, `make examples`,
+# `make bench`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow check format examples bench clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -32,6 +33,13 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(VENV)/.examples: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,examples]'
+	touch $@
+
+examples: $(VENV)/.examples
+	$(BIN)/python -m examples
 
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'

@@ -34,6 +34,18 @@ def stamps() -> Path:
     return place
 
 
+def stamps_to_color() -> tuple[Path, Path]:
+    """The stamps in two folders: one to learn from, and every twelfth, to try it on."""
+    place = DATA / "stamps-to-color"
+    if not place.exists():
+        with making(place) as folder:
+            for number, file in enumerate(sorted(stamps().iterdir())):
+                part = folder / ("new" if number % 12 == 7 else "learn")
+                part.mkdir(exist_ok=True)
+                shutil.copy(file, part / file.name)
+    return place / "learn", place / "new"
+
+
 def stamps_in_folders() -> Path:
     """A folder for each of animal, food, plant and vehicle."""
     place = DATA / "stamps-in-folders"

