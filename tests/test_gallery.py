@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from examples.__main__ import NAMES, page
 FOLDER = Path(__file__).parent.parent / "examples"
 LONGEST, LARGEST = 80, 60_000
 # Beside Instar: data, drawing, and what anyone would use for them.
-HELPERS = {"data_sets", "examples.gallery", "numpy", "polars", "PIL", "nibabel", "soundfile", "pathlib"}
+HELPERS = {"data_sets", "examples.gallery", "numpy", "polars", "PIL", "nibabel", "soundfile", *sys.stdlib_module_names}
 
 
 def code(name: str) -> ast.Module:
