@@ -15,8 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # In the order of the page.
 NAMES = (
-    *("digits", "stamps", "hot_dog", "spoken_words", "sentiment", "austen", "genes"),
-    *("fraud", "scans", "series", "ski_runs", "games", "driving", "more_examples"),
+    *("digits", "stamps", "hot_dog", "coloring", "spoken_words", "sentiment", "austen", "translation"),
+    *("genes", "fraud", "scans", "series", "ski_runs", "games", "driving", "more_examples"),
 )
 HEAD = """# The gallery
 
