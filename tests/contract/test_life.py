@@ -17,8 +17,8 @@ import instar
 from instar.errors import InterruptionError
 from instar.fields import kinds
 from instar.learn import learn
-from instar.networks import networks
 from instar.shapes import Answer, Forecast, Mapped, Shape, Vector
+from published import PUBLISHED, UNPUBLISHED
 
 INPUTS = [name for name, kind in kinds.items() if not kind.unanswered]
 ROWS = 1_100
@@ -146,7 +146,7 @@ def test_every_kind_is_learned_without_answers_and_goes_on_after_a_stop(name: st
     assert loaded.evaluate(source).metrics["explained"].rows == 96
 
 
-@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("name", [*UNPUBLISHED, *(pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED)])
 @pytest.mark.parametrize("kind", [name for name in INPUTS if not isinstance(shape_of(name), Vector)])
 def test_every_network_trains_on_every_kind_that_it_takes_or_says_why_not(name: str, kind: str, tmp_path: Path) -> None:
     source = records(kind, target=False)
