@@ -53,6 +53,11 @@ def lines(folder: Path, shift: int) -> Path:
     return folder / "texts.txt"
 
 
+def corpus(folder: Path, shift: int) -> str:
+    (folder / "novel.txt").write_text("".join(f"In the year {row + shift} nothing happened.\n" for row in range(ROWS)))
+    return f"corpus:{folder / 'novel.txt'}"
+
+
 def pairs(folder: Path, shift: int) -> Path:
     (folder / "pairs.txt").write_text("".join(f"text {row + shift}\tTexte {row}\n\n" for row in range(ROWS)))
     return folder / "pairs.txt"
@@ -108,6 +113,7 @@ GIVEN = {
     "delimited": delimited,
     "json-lines": json_lines,
     "lines": lines,
+    "corpus": corpus,
     "fasta": fasta,
     "fasta-folder": fasta_folder,
     "pairs": pairs,

@@ -4,8 +4,9 @@
 licenses, each named there). Given are only the colored pictures: `restore="color"` takes the color away and learns to
 give it back, cell by cell.
 
-The figure is how near the answers come to the true colors (PSNR, in decibels, more is better). So few pictures, seen for
-two minutes, teach what is brown and little more, and who leaves the gray as it is, as the linear filter does, is nearer.
+The figure is how near the answers come to the true colors (PSNR, in decibels, more is better). So few pictures, seen
+for two minutes, teach what is brown and little more, and who leaves the gray as it is, as the linear filter does, is
+nearer.
 """
 
 from tempfile import TemporaryDirectory

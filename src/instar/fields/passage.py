@@ -27,6 +27,8 @@ WAYS: dict[str, type[FoundSymbols]] = {Characters.name: Characters, Stretches.na
 MARGIN = 1.25
 # Cells of a column of passages are equally long, nearly all, and at least so long; most begin within a sentence.
 EQUALLY_LONG, SHORTEST, WITHIN_SENTENCES = 0.95, 32, 0.5
+# Surer than of a text, and less so than of sequences, which are equally long too.
+SURENESS = 0.85
 
 
 class PassageField(Field):
@@ -113,7 +115,7 @@ class PassageKind(Kind):
         if longest < SHORTEST or (lengths == longest).mean() < EQUALLY_LONG:  # type: ignore[operator]
             return 0.0
         within = cells.str.contains(r"^[\p{Ll}\s\p{P}]").mean()
-        return 0.9 if within > WITHIN_SENTENCES and are_sentences(cells).mean() > 0.5 else 0.0  # type: ignore[operator]
+        return SURENESS if within > WITHIN_SENTENCES and are_sentences(cells).mean() > 0.5 else 0.0  # type: ignore[operator]
 
     def sample(self, generator: np.random.Generator, rows: int = 64) -> Column:
         sentences = ("The old house stood by the river.\n", "Nobody had lived in it for years. ", "\tThen she came, ")
