@@ -80,7 +80,8 @@ def test_a_mask_lies_on_its_scan_in_whatever_orientation_either_is_written(codes
     written, original = loaded(content), nibabel.Nifti1Image.from_bytes(gzip.decompress(scan))
     assert suffix == ".nii.gz" and written.get_data_dtype() == np.uint8
     assert np.allclose(written.affine, original.affine, atol=1e-4)
-    assert np.allclose(written.get_qform(), original.affine, atol=1e-4)
+    # Near half a turn the quaternion's first number is the root of a small difference of float32.
+    assert np.allclose(written.get_qform(), original.affine, atol=1e-2)
     assert np.array_equal(np.asarray(written.dataobj), np.asarray(original.dataobj) * 7)
 
 
