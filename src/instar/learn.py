@@ -94,13 +94,7 @@ def learn(
     """What `train` does, for whoever also wants the report, a way to stop it, and to watch its log."""
     settings = Configuration.of(given)
     asked = settings.group(LearnSettings)
-    located = locate(source, target=asked.target, allow_outside=asked.allow_outside)
-    forecast = settings.group(ForecastSettings).checked()
-    if forecast is None:
-        located = in_series(located, asked.series, asked.steps, asked.exclude)
-    else:
-        located = in_windows(located, forecast, asked.series, asked.steps, asked.target, asked.exclude)
-    located = to_restore(located, asked.restore, asked.target)
+    located = source_of(source, settings)
     request = Request(located.name, located.place, located.fingerprint(), settings.changed())
     run = Run(request.default_folder() if asked.out is None else Path(asked.out))
     recorded = run.recorded()
@@ -110,7 +104,7 @@ def learn(
     run.check_writable()
     if isinstance(located, Environment):
         return learn_to_play(located, settings, run, request, should_stop=should_stop, watch=watch)
-    if asked.unanswered:
+    if asked.unanswered:  # only now, since this looks at columns, for which steps may have to be counted
         located = without_target(located, asked.odd, asked.target)
 
     splitting = settings.group(SplitSettings)
@@ -121,14 +115,8 @@ def learn(
         run.refuse_changed_data(recorded, "content", store.content_digest)
         if run.finished:
             return result_of(run)
-    division = divide(
-        store,
-        recognition.inputs,
-        recognition.roles,
-        splitting,
-        source=located,
-        recorded=frozen,
-    )
+    inputs, roles = recognition.inputs, recognition.roles
+    division = divide(store, inputs, roles, splitting, source=located, recorded=frozen)
     if recorded is not None:
         run.refuse_changed_data(recorded, "order", division.order_digest)
     material, fitted, findings = prepare(located, recognition, store, division, settings)
@@ -157,6 +145,20 @@ def learn(
         model.write(run.folder)
         run.clean()
     return model, report
+
+
+def source_of(given: Any, settings: Configuration) -> Source:
+    """The source that was given, its records made as was asked: of series, of windows into them, of spoiled pictures.
+
+    Raises UsageError, ColumnError, SourceError.
+    """
+    asked, forecast = settings.group(LearnSettings), settings.group(ForecastSettings).checked()
+    source = locate(given, target=asked.target, allow_outside=asked.allow_outside)
+    if forecast is None:
+        source = in_series(source, asked.series, asked.steps, asked.exclude)
+    else:
+        source = in_windows(source, forecast, asked.series, asked.steps, asked.target, asked.exclude)
+    return to_restore(source, asked.restore, asked.target)
 
 
 def borrowed(settings: SplitSettings, source: Source) -> Record | None:
