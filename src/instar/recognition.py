@@ -100,6 +100,7 @@ def recognize(
     aside = {*roles.targets, *roles.others}
     candidates = [name for name in schema.columns if name not in aside and name not in dropped]
     chosen = {*overrides, roles.time_order}
+    _check_split(sample, roles.given_split, place)
     unfit = unfit_columns(sample, [name for name in candidates if name not in chosen])
     plans: dict[str, ColumnPlan] = {}
     for name in schema.columns:
@@ -108,12 +109,6 @@ def recognize(
         is_target = name in roles.targets
         # A split is said in words, as the answers of a choice are.
         answers = is_target or name == roles.given_split
-        if name == roles.given_split and isinstance(sample.columns[name], FileColumn):
-            raise ColumnError(
-                f"The column {name!r}, which is to say the split, holds files",
-                where=place,
-                remedy="Name a column that says train, validation or test",
-            )
         unanswered = is_target and roles.unanswered
         kind_name, confidence = _most_likely(sample.columns[name], overrides.get(name), answers, unanswered)
         if name in candidates and name not in chosen and (name in unfit or confidence < LEAST_CONFIDENCE):
@@ -136,13 +131,27 @@ def recognize(
         plans = {name: plan for name, plan in plans.items() if name in roles.needed}
         inputs = (itself,)
     if not inputs:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
-        raise ColumnError(
-            "No column is left to learn from" + (f" ({reasons})" if reasons else ""),
-            where=place,
-            remedy="Say a column's kind with --kind COLUMN=KIND to have it used",
-        )
+        raise _nothing_left(dropped, place)
     return Recognition(roles, plans, inputs, dropped)
+
+
+def _check_split(sample: Chunk, given_split: str | None, place: str) -> None:
+    """Raises ColumnError where what is to say the split holds files."""
+    if given_split is not None and isinstance(sample.columns[given_split], FileColumn):
+        raise ColumnError(
+            f"The column {given_split!r}, which is to say the split, holds files",
+            where=place,
+            remedy="Name a column that says train, validation or test",
+        )
+
+
+def _nothing_left(dropped: Mapping[str, str], place: str) -> ColumnError:
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in dropped.items())
+    return ColumnError(
+        "No column is left to learn from" + (f" ({reasons})" if reasons else ""),
+        where=place,
+        remedy="Say a column's kind with --kind COLUMN=KIND to have it used",
+    )
 
 
 def _answers_itself(roles: Roles, plans: Mapping[str, ColumnPlan], place: str) -> str | None:

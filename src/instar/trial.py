@@ -89,22 +89,12 @@ def conduct(
 
     ``fitted``: the fields, fitted on the training rows.
     """
-    import torch
-
-    from instar.networks.assemble import Network
     from instar.training.loop import train
     from instar.training.machine import choose_device
 
     inputs, targets = fitted
     examples = Examples(material.columns.store, inputs, targets)
-    generator = np.random.default_rng(seed_for(material.seed, "sample"))
-    most = min(len(training), INITIALIZING_ROWS, examples.block_rows)  # a picture is as large as thousands of numbers
-    sample = np.sort(generator.choice(training, most, replace=False))
-    # Modules draw from torch's own generator, which whoever called us may be drawing from too.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
-        network = Network(*shapes_of(inputs, targets), material.network)
-        network.initialize(examples.take(sample).inputs)
+    network = _network_of(material, examples, training, stage)
     if validation is not None:
         validation = _answered(examples, validation)
     settings = material.settings_for(len(training))
@@ -133,6 +123,23 @@ def conduct(
         stage=stage,
     )
     return Trial(inputs, targets, network, settings, outcome, examples)
+
+
+def _network_of(material: Material, examples: Examples, training: np.ndarray, stage: str) -> Network:
+    """A network for the ``examples``, its weights drawn for the ``stage``, and set from some of the training rows."""
+    import torch
+
+    from instar.networks.assemble import Network
+
+    generator = np.random.default_rng(seed_for(material.seed, "sample"))
+    most = min(len(training), INITIALIZING_ROWS, examples.block_rows)  # a picture is as large as thousands of numbers
+    sample = np.sort(generator.choice(training, most, replace=False))
+    # Modules draw from torch's own generator, which whoever called us may be drawing from too.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
+        network = Network(*shapes_of(examples.inputs, examples.targets), material.network)
+        network.initialize(examples.take(sample).inputs)
+    return network
 
 
 def _fixed_by(network: Network, should_stop: Callable[[], Any]) -> Callable[[Inputs], Inputs]:
