@@ -51,18 +51,7 @@ def stream(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[str]:
-    """What the network writes after ``prompt``, piece by piece: ``length`` characters, or a few more at the last piece.
-
-    Parameters
-    ----------
-    temperature: by which logits are divided (Ackley, Hinton & Sejnowski 1985): below 1 likely symbols become likelier;
-        0 always takes the likeliest.
-    top_p: symbols are drawn from the fewest that have this probability together (nucleus sampling: Holtzman, Buys, Du,
-        Forbes & Choi 2020).
-    seed: the same one writes the same text.
-
-    Raises UsageError where the model continues nothing, or a value cannot be.
-    """
+    """What the network writes after ``prompt``, piece by piece, as `instar.Model.stream` says. Raises UsageError."""
     target = writer(targets)
     for holds, what, remedy in (
         (length >= 0, f"The length is {length}, and no text is shorter than nothing", "Give the number of characters"),

@@ -195,8 +195,10 @@ class Model:
         Parameters
         ----------
         length: in characters; the last piece may go beyond it.
-        temperature: below 1 what is likely becomes likelier; 0 always takes the likeliest symbol.
-        top_p: each symbol is one of the fewest that have this probability together (Holtzman et al. 2020).
+        temperature: by which logits are divided (Ackley, Hinton & Sejnowski 1985): below 1 what is likely becomes
+            likelier; 0 always takes the likeliest symbol.
+        top_p: symbols are drawn from the fewest that have this probability together (nucleus sampling: Holtzman, Buys,
+            Du, Forbes & Choi 2020).
         seed: the same one writes the same text.
 
         Raises UsageError where the model has not learned from texts how they go on, or a value cannot be.
