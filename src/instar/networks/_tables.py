@@ -7,15 +7,15 @@ normalized over the batch (Ioffe & Szegedy 2015) holds for the whole table.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from instar.networks._layers import BatchNormalization
-from instar.networks.base import Body
+from instar.networks.base import PHOTOS, Body, Example, network
 from instar.networks.initialization import initialize_weights
 from instar.shapes import Grid
 
@@ -152,6 +152,11 @@ Table = Mapping[str, Layer | Auxiliary]
 def smallest(table: Table) -> int:
     """From how many cells along an axis every window of the table has something to look at."""
     return _needed(list(table.values()), 1)
+
+
+def photo_network(name: str, table: Table, *, example: Example = PHOTOS, **declared: Any) -> Callable[..., Any]:
+    """`network` for a body that the table makes: of pictures, from as many cells as it needs."""
+    return network(name, shapes=(Grid,), axes=(2,), smallest=smallest(table), example=example, **declared)
 
 
 def _needed(layers: Sequence[Layer | Auxiliary], cells: int) -> int:

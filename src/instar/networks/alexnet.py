@@ -14,9 +14,9 @@ from instar.networks._tables import (
     ResponseNormalization,
     Table,
     TableBody,
-    smallest,
+    photo_network,
 )
-from instar.networks.base import PHOTOS, Body, network
+from instar.networks.base import Body
 from instar.settings import Settings
 from instar.shapes import Grid
 
@@ -47,13 +47,11 @@ class AlexNetSettings(Settings):
     initialization: str = _settings.initialization("auto")
 
 
-@network(
+@photo_network(
     "alexnet",
+    ALEXNET,
     paper="Krizhevsky, Sutskever & Hinton 2012",
     idea="five rectified convolutions and two wide dense layers with dropout, learned from a million photos",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(ALEXNET),
     settings=AlexNetSettings,
     recipe={
         "optimizer": "adamw",
@@ -63,7 +61,6 @@ class AlexNetSettings(Settings):
         "schedule": "one-cycle",
         "epochs": 20,
     },
-    example=PHOTOS,
     top5_error=16.4,
 )
 def alexnet(shape: Grid, settings: AlexNetSettings) -> Body:

@@ -18,9 +18,9 @@ from instar.networks._tables import (
     ResponseNormalization,
     Table,
     TableBody,
-    smallest,
+    photo_network,
 )
-from instar.networks.base import PHOTOS, Body, Example, network
+from instar.networks.base import Body, Example
 from instar.settings import Settings
 from instar.shapes import Grid
 
@@ -87,17 +87,14 @@ class GoogLeNetSettings(Settings):
     initialization: str = _settings.initialization("auto")
 
 
-@network(
+@photo_network(
     "googlenet",
+    GOOGLENET,
     paper="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke & Rabinovich 2014",
     idea="modules of convolutions of 1, 3 and 5 cells side by side, each behind one of single cells that narrows; two "
     "classifiers sit halfway while it learns",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(GOOGLENET),
     settings=GoogLeNetSettings,
     recipe=_PLAIN,
-    example=PHOTOS,
     top5_error=6.7,
 )
 def googlenet(shape: Grid, settings: GoogLeNetSettings) -> Body:
@@ -166,17 +163,14 @@ class BNInceptionSettings(Settings):
     initialization: str = _settings.initialization("auto")
 
 
-@network(
+@photo_network(
     "bn-inception",
+    BN_INCEPTION,
     paper="Ioffe & Szegedy 2015",
     idea="GoogLeNet with every layer's sums brought to mean 0 and variance 1 over the batch: the same in a "
     "fourteenth of the steps",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(BN_INCEPTION),
     settings=BNInceptionSettings,
     recipe=_NORMALIZED,
-    example=PHOTOS,
     top5_error=4.9,
 )
 def bn_inception(shape: Grid, settings: BNInceptionSettings) -> Body:
@@ -270,13 +264,11 @@ class InceptionV3Settings(Settings):
     initialization: str = _settings.initialization("auto")
 
 
-@network(
+@photo_network(
     "inception-v3",
+    INCEPTION_V3,
     paper="Szegedy, Vanhoucke, Ioffe, Shlens & Wojna 2015",
     idea="Inception with large convolutions taken apart into small and flat ones, for more depth at the same cost",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(INCEPTION_V3),
     settings=InceptionV3Settings,
     recipe=_NORMALIZED,
     example=Example(Grid(3, (299, 299)), 1000),

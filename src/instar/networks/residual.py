@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from instar.networks import _settings
-from instar.networks._tables import Convolution, Dropout, Largest, MeanOfAll, Sum, Table, TableBody, smallest
-from instar.networks.base import PHOTOS, Body, network
+from instar.networks._tables import Convolution, Dropout, Largest, MeanOfAll, Sum, Table, TableBody, photo_network
+from instar.networks.base import Body
 from instar.settings import Settings
 from instar.shapes import Grid
 
@@ -66,31 +66,25 @@ def _build(shape: Grid, table: Table, settings: PublishedResNetSettings) -> Body
     )
 
 
-@network(
+@photo_network(
     "resnet-18",
+    RESNET_18,
     paper="He, Zhang, Ren & Sun 2015",
     idea="pairs of convolutions that each add to what they were given, so that more layers do no harm",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(RESNET_18),
     settings=PublishedResNetSettings,
     recipe=_RECIPE,
-    example=PHOTOS,
 )
 def resnet_18(shape: Grid, settings: PublishedResNetSettings) -> Body:
     return _build(shape, RESNET_18, settings)
 
 
-@network(
+@photo_network(
     "resnet-50",
+    RESNET_50,
     paper="He, Zhang, Ren & Sun 2015",
     idea="resnet-18 with sixteen blocks of three convolutions, of which the middle one sees a quarter of the maps",
-    shapes=(Grid,),
-    axes=(2,),
-    smallest=smallest(RESNET_50),
     settings=PublishedResNetSettings,
     recipe=_RECIPE,
-    example=PHOTOS,
     top5_error=5.3,
 )
 def resnet_50(shape: Grid, settings: PublishedResNetSettings) -> Body:
