@@ -6,7 +6,7 @@ A kind or a network that a plug-in registers is taken along without a word here.
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import instar
 from instar.errors import InterruptionError
 from instar.fields import kinds
 from instar.learn import learn
+from instar.model import Model
 from instar.shapes import Answer, Forecast, Mapped, Shape, Vector
 from published import PUBLISHED, UNPUBLISHED
 
@@ -66,8 +67,17 @@ def shape_of(name: str) -> Shape | None:
     return kind.fit("content", [kind.read(content, plan)], plan, settings, target=False).shape
 
 
-def sha(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+def learned_twice(source: dict, given: dict, folder: Path, *, stop_at: int) -> Model:
+    """A model learned at a stretch into ``whole``; stopped when asked for the so many-th time, it ends the same."""
+    model, _ = learn(source, {**given, "out": str(folder / "whole")})
+    asked = itertools.count(1)
+    stopped = {**given, "out": str(folder / "stopped")}
+    with pytest.raises(InterruptionError):
+        learn(source, stopped, should_stop=lambda: next(asked) == stop_at)
+    learn(source, stopped)
+    whole, resumed = ((folder / run / "model.safetensors").read_bytes() for run in ("whole", "stopped"))
+    assert whole == resumed
+    return model
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -108,18 +118,7 @@ def test_every_kind_that_can_be_a_target_is_learned(name: str, tmp_path: Path) -
 def test_every_kind_goes_on_after_a_stop_and_ends_with_the_same_bits(name: str, target: bool, tmp_path: Path) -> None:
     source = records(name, target=target, rows=FEW)
     given = {"target": "answer", "kind": [f"{'answer' if target else 'content'}={name}"], **BRIEF}
-    learn(source, {**given, "out": str(tmp_path / "whole")})
-    asked = 0
-
-    def stop_at_the_fourth_step() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 4
-
-    with pytest.raises(InterruptionError):
-        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_fourth_step)
-    learn(source, {**given, "out": str(tmp_path / "stopped")})
-    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
+    learned_twice(source, given, tmp_path, stop_at=4)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -128,18 +127,7 @@ def test_every_kind_is_learned_without_answers_and_goes_on_after_a_stop(name: st
     source.pop("answer")
     small = {"epochs": 1, "batch": 32, "rebuilding_width": 8, "test_share": 0, "relearn_below": 0}
     given = {"no_target": True, "kind": [f"content={name}"], **QUICK, **small}
-    model, _ = learn(source, {**given, "out": str(tmp_path / "whole")})
-    asked = 0
-
-    def stop_at_the_third_step() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 3
-
-    with pytest.raises(InterruptionError):
-        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_third_step)
-    learn(source, {**given, "out": str(tmp_path / "stopped")})
-    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
+    model = learned_twice(source, given, tmp_path, stop_at=3)
     loaded = instar.load(tmp_path / "whole")
     frame = loaded.predict(source)
     assert frame.equals(model.predict(source)) and frame["prediction"].sum() < 96 / 4
