@@ -101,7 +101,7 @@ def aims(answers, given_inputs=None):
 def make(inputs, answers, name=None, settings=None, seed=0):
     torch.manual_seed(seed)
     network = assemble(inputs, answers, name, settings or {})
-    network.initialize(tensors(inputs, 200))
+    network.initialize(tensors(inputs, 200), {})
     return network
 
 
@@ -483,7 +483,7 @@ def test_one_input_can_decide_what_another_means(row):
         "present/p": torch.ones(200, dtype=torch.bool),
     }
     network = assemble(inputs, {"y": Choice((100, 100))}, row, {})
-    network.initialize(given_inputs)
+    network.initialize(given_inputs, {})
     target = (first != second).long()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.003)
     for _ in range(60):
@@ -708,7 +708,7 @@ def test_missing_and_unseen_codes_that_training_does_not_show_begin_as_nothing(o
 def test_what_no_training_row_shows_weighs_nothing_in_a_network(name):
     torch.manual_seed(0)
     network = assemble({"x": Vector(0, (5, 40))}, {"y": Choice((3, 4))}, name)
-    network.initialize({"numbers": torch.zeros(20, 0), "codes": torch.full((20, 2), 2)})
+    network.initialize({"numbers": torch.zeros(20, 0), "codes": torch.full((20, 2), 2)}, {})
     answered = network.eval().answer(
         {"numbers": torch.zeros(4, 0), "codes": torch.tensor([[0, 0], [1, 1], [0, 1], [2, 2]])}
     )

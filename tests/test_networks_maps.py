@@ -32,10 +32,19 @@ def inputs_of(shapes, rows=6, seed=0):
     return made
 
 
+def targets_of(answers, rows=6):
+    pictures = {name: each for name, each in answers.items() if isinstance(each, Picture)}
+    return {name: torch.randn(rows, each.channels, *each.extent) for name, each in pictures.items()} | {
+        name: torch.randint(0, each.classes, (rows, *each.extent), dtype=torch.uint8)
+        for name, each in answers.items()
+        if name not in pictures
+    }
+
+
 def network_of(shapes, answers, settings=None, seed=0):
     torch.manual_seed(seed)
     network = assemble(shapes, answers, None, settings or SMALL)
-    network.initialize(inputs_of(shapes, 40))
+    network.initialize(inputs_of(shapes, 40), targets_of(answers, 40))
     for head in network.heads:  # which begin as constant answers
         torch.nn.init.normal_(head.output.weight, 0, 0.1)
     return network
@@ -47,8 +56,7 @@ def test_every_cell_gets_an_answer_along_any_axes_and_a_network_comes_back_from_
     answers = {"p": Picture(3, extent, 0.0, 255.0), "m": Mask((30, 10), extent)}
     network = network_of(shapes, answers)
     given = inputs_of(shapes)
-    targets = {"p": torch.randn(6, 3, *extent), "m": torch.randint(0, 2, (6, *extent), dtype=torch.uint8)}
-    loss = network.loss(given, targets)
+    loss = network.loss(given, targets_of(answers))
     loss.backward()
     assert loss.isfinite() and all(
         each.grad is not None for name, each in network.named_parameters() if not name.endswith("absent")
@@ -62,6 +70,23 @@ def test_every_cell_gets_an_answer_along_any_axes_and_a_network_comes_back_from_
         again = Network(shapes, answers, plan)
     again.load_state_dict(network.state_dict(), assign=True)
     assert torch.equal(again.eval().answer(given)["p"], said["p"])
+
+
+@pytest.mark.parametrize("extent", [(12,), (8, 12), (6, 4, 8)])
+def test_what_each_cell_says_of_itself_is_answered_before_any_training(extent):
+    shapes, answers = {"g": Grid(3, (8,) * len(extent))}, {"p": Picture(2, extent, 0.0, 255.0)}
+    network = assemble(shapes, answers, None, SMALL)
+    given = inputs_of(shapes, 20)
+    given["grid/g"][:, 2] = given["grid/g"][:, 1]  # of channels that repeat each other any mixture would do
+    mode = ("linear", "bilinear", "trilinear")[len(extent) - 1]
+    first, second, _ = torch.nn.functional.interpolate(given["grid/g"], extent, mode=mode).unbind(1)
+    wanted = torch.stack([1 + 2 * first - second, -first], 1)
+    absent, unknown = 3, 5
+    given["present/g"][absent], wanted[unknown], given["grid/g"][absent] = False, torch.nan, 9.0
+    network.initialize(given, {"p": wanted})
+    said = network.eval().answer(given)["p"]
+    known = [row for row in range(20) if row not in (absent, unknown)]
+    assert torch.allclose(said[known], wanted[known], atol=1e-4)
 
 
 def test_it_learns_what_each_cell_is_from_its_neighborhood():

@@ -339,7 +339,7 @@ def test_what_every_row_has_weighs_little_and_a_row_of_any_length_the_same():
     network = make(Tokens(600, 6), "embedding-bag", {"ngram": 1})
     body = network.parts[0].body
     shown = torch.tensor([[2, 3, 0, 0, 0, 0], [2, 4, 4, 4, 0, 0], [2, 4, 5, 6, 0, 0]], dtype=torch.int32)
-    network.initialize(inputs(shown))
+    network.initialize(inputs(shown), {})
     assert 0 < body.rarity[2] < body.rarity[4] < body.rarity[3] and body.rarity[7] < 0
     with torch.no_grad():
         body.vectors.copy_(torch.eye(600)[:, :10])
@@ -353,7 +353,7 @@ def test_a_bag_learns_of_a_word_from_its_subwords_and_other_networks_do_without_
     network = make(shape, "embedding-bag")
     body = network.parts[0].body
     content = {**inputs(torch.ones(2, 3, dtype=torch.int32)), "subwords/x": torch.tensor([[7, 8, 0, 0], [9, 0, 0, 0]])}
-    network.initialize(content)
+    network.initialize(content, {})
     with torch.no_grad():
         body.vectors[body.first_subword :] = 1
     told = body(content["tokens/x"], content["subwords/x"])

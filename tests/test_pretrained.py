@@ -81,7 +81,7 @@ def inputs(tokens):
 def build(shape, tokens, settings=None):
     torch.manual_seed(0)
     network = assemble({"t": shape}, {"y": Amounts(1)}, None, settings or {})
-    network.initialize(inputs(tokens))
+    network.initialize(inputs(tokens), {})
     return network
 
 

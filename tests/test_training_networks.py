@@ -49,7 +49,7 @@ def build(name: str, folder: Path) -> tuple[Network, TinyBatches]:
     has_dropout = "dropout" in {declared.name for declared in networks[name].settings.declared()}
     torch.manual_seed(0)
     network = assemble({"x": shape}, {"y": Choice((ROWS // 2,) * 2)}, name, {"dropout": 0.1} if has_dropout else {})
-    network.initialize(inputs)
+    network.initialize(inputs, {})
     return network, TinyBatches(inputs, target)
 
 

@@ -209,7 +209,7 @@ def test_a_network_begins_as_the_constant_answer_on_every_shape():
     answer = Anomaly(tuple(SHAPES), 4, "rebuild", 0.05)
     network = assemble(SHAPES, {"odd": answer})
     inputs = drawn(48, 1)
-    network.initialize(inputs)
+    network.initialize(inputs, {})
     network.eval()
     errors = network.answer(inputs)["odd"]
     assert errors.shape == (48, 5)

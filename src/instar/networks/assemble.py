@@ -18,7 +18,7 @@ from instar.networks.base import Head, Inputs, Seen, networks
 from instar.networks.continuation import ContinuationHead
 from instar.networks.forecasts import Course, ForecastHead
 from instar.networks.heads import make_head
-from instar.networks.maps import make_map_head
+from instar.networks.maps import MapHead, make_map_head
 from instar.networks.parts import (
     Auxiliary,
     Fusion,
@@ -218,12 +218,15 @@ class Network(nn.Module):
         """Targets of which weighted sums make sense and which `loss` takes too, for mixing examples."""
         return {target: head.soften(targets[target]) for target, head in self._named_heads()}
 
-    def initialize(self, inputs: Inputs) -> None:
+    def initialize(self, inputs: Inputs, targets: Mapping[str, Tensor]) -> None:
         """Set what depends on the data (bin edges, say) from prepared training rows, once, before training."""
         for part in self.parts:
             part.initialize(inputs)  # type: ignore[operator]
-        for _, head in self._named_heads():
+        for target, head in self._named_heads():
             head.initialize(inputs)
+            if isinstance(head, MapHead) and self.maps is not None:
+                grid, present = self.maps.grid(self.parts, inputs)
+                head.begin(grid, targets[target][present])
 
     @property
     def has_fixed(self) -> bool:

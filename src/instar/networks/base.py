@@ -58,7 +58,8 @@ class Body(nn.Module):
     ``width``: how many numbers it offers; ``members``: None, or how many networks in one it is (TabM), and then it
     offers (B, members, width) instead of (B, width). ``step_width``: None, or how many numbers `read` gives for each
     step of a sequence. ``takes_subwords``: whether it has a use for those of Tokens. ``map_width``: None, or how many
-    numbers `map` gives for each cell of a Grid; it then takes (B, condition_width) of what is known beside the grid.
+    numbers `map` gives for each cell of a Grid, the grid's own the last of them; it then takes (B, condition_width) of
+    what is known beside the grid.
     ``auxiliary_widths``: how many numbers `with_auxiliary` gives for each auxiliary classifier, of whose losses
     ``auxiliary_weight`` is added to the answer's while training.
     ``has_fixed``: whether a large part of its weights never learns: `forward` is `learned` of what `fixed` gives.

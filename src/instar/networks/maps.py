@@ -32,10 +32,16 @@ class MapHead(Head):
         nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
-        if features.shape[2:] != self.extent:
-            features = F.interpolate(features, self.extent, mode=_MODES[len(self.extent)], align_corners=False)
-        outputs: Tensor = self.output(features)
+        outputs: Tensor = self.output(self._sized(features))
         return outputs
+
+    def begin(self, grid: Tensor, target: Tensor) -> None:
+        """Set what depends on the data from training rows: the grid, whose channels end the features, and targets."""
+
+    def _sized(self, maps: Tensor) -> Tensor:
+        if maps.shape[2:] == self.extent:
+            return maps
+        return F.interpolate(maps, self.extent, mode=_MODES[len(self.extent)], align_corners=False)
 
 
 class PictureHead(MapHead):
@@ -46,6 +52,18 @@ class PictureHead(MapHead):
 
     def __init__(self, width: int, answer: Picture) -> None:
         super().__init__(width, answer, answer.channels)
+
+    @torch.no_grad()
+    def begin(self, grid: Tensor, target: Tensor) -> None:
+        """What is painted is often much like what it is made of: the best linear answer from each cell by itself."""
+        seen, wanted = (maps.movedim(1, -1).flatten(0, -2).double() for maps in (self._sized(grid), target))
+        known = ~wanted[:, 0].isnan()
+        seen, wanted = F.pad(seen[known], (0, 1), value=1.0), wanted[known]
+        # Channels may repeat each other: then of all the best answers it is the one of the smallest weights.
+        weights = torch.linalg.lstsq(seen.T @ seen, seen.T @ wanted, driver="gelsd").solution.T.float()
+        own = self.output.weight[:, -grid.shape[1] :]  # type: ignore[index]
+        own.copy_(weights[:, :-1].view_as(own))
+        self.output.bias.copy_(weights[:, -1])  # type: ignore[operator]
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         known = (~target.flatten(1)[:, 0].isnan()).to(outputs.dtype)

@@ -126,6 +126,13 @@ class InputPart(nn.Module):
         maps = self.body.map(grid, condition)
         return self._or_absent(maps, inputs, self.absent_cell.view(-1, *(1,) * (maps.dim() - 2)))
 
+    def grid(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What `map` is made of, where it is present, and in which rows that is, (B,)."""
+        present = self._present(inputs)
+        (grid,) = self._contents(inputs)
+        assert grid is not None
+        return grid[present], present
+
     def followed(self, inputs: Inputs) -> Followed:
         """The content's symbols, each with what is known before it; 0 stands before the first."""
         symbols, _ = trimmed(inputs[self.sources[0]])
@@ -292,6 +299,10 @@ class Maps(nn.Module):
             condition = self.beside(others if others.dim() == 2 else others.mean(1))
         maps: Tensor = parts[self.place].map(inputs, condition)  # type: ignore[operator]
         return maps
+
+    def grid(self, parts: nn.ModuleList, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What maps are made of, where it is present, and in which rows that is, (B,)."""
+        return parts[self.place].grid(inputs)  # type: ignore[operator]
 
 
 def _all_but(parts: nn.ModuleList, place: int) -> list[nn.Module]:

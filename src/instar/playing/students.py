@@ -70,7 +70,8 @@ class Student:
         student = cls(plans, inputs, targets, _network(lesson, (inputs, targets)))
         examples = Examples(student.steps(arena, episodes), inputs, targets)
         rows = np.arange(0, len(examples), 1 + len(examples) // min(INITIALIZING_STEPS, examples.block_rows))
-        student.network.initialize(examples.take(rows).inputs)
+        batch = examples.take(rows)
+        student.network.initialize(batch.inputs, batch.targets)
         return student
 
     def scales(self) -> dict[str, np.ndarray]:
