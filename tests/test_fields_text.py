@@ -14,8 +14,8 @@ from hypothesis import strategies as some
 
 from instar.errors import ColumnError
 from instar.fields import Arrays, Field, kinds
+from instar.fields._text_settings import TextSettings
 from instar.fields.digest import MISSING, digest, words
-from instar.fields.text import TextSettings
 from instar.shapes import Text
 from instar.sources import Column, FileColumn, FileReference
 

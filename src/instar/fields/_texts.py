@@ -1,4 +1,4 @@
-"""Texts as bytes one after another, in one way of writing, and as words."""
+"""Texts as bytes one after another, in one way of writing, and as words; which of them are sentences."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from instar.fields.base import Arrays
+from instar.shapes import Text
 
 # An address of the web, a word with its marks and apostrophes, a number, a flag, an emoji with its tone and family, or
 # any other sign. Letters, marks and numbers are those of Unicode, so that it holds in every script.
@@ -40,6 +41,10 @@ SPACELESS = (
 # Where more of the characters belong to them, words cannot be told apart.
 MOST_SPACELESS = 0.3
 POINTS = 0x110000
+_SHOWN_CHARACTERS = 400
+# Sentences have so many words, most in small letters; so many words are no name or title, whatever their letters.
+SENTENCE_WORDS, LONG_SENTENCE_WORDS, CHARACTERS_OF_A_WORD = 3, 8, 2
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 # What looks the same is written the same; what cannot be seen is left out.
 _WRITINGS = {"’": "'", "\ufe0f": "", "\u00ad": "", "\ufeff": "", "\u200b": ""}
 _SURROGATE = "\ufffd"
@@ -92,6 +97,14 @@ def normalize(texts: pl.Series, lowercase: bool) -> pl.Series:
     return texts.str.to_lowercase() if lowercase else texts
 
 
+def shown(arrays: Arrays, row: int) -> Text:
+    """The beginning of a row's text, for people."""
+    if not arrays.present[row]:
+        return Text("missing")
+    text = arrays.of_row(row).tobytes().decode(errors="replace")
+    return Text(text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…")
+
+
 def split(texts: pl.Series, most: int | None = None) -> tuple[pl.Series, np.ndarray]:
     """The first ``most`` words and signs of each of n texts, one text after another, and int64 (n,) their numbers."""
     found = texts.str.extract_all(WORD)
@@ -137,3 +150,16 @@ def code_points(texts: pl.Series, most: int | None = None) -> tuple[np.ndarray, 
         texts = texts.str.head(most)
     joined = texts.str.join("").item() if len(texts) else ""
     return np.frombuffer(joined.encode("utf-32-le"), np.uint32), texts.str.len_chars().to_numpy().astype(np.int64)
+
+
+def are_sentences(texts: pl.Series) -> pl.Series:
+    """Which texts have several words, most in small letters where there are such, and are no list, path or code."""
+    spaceless = texts.str.count_matches(_SPACELESS)
+    spoken = texts.str.count_matches(r"\S*\p{L}\S*") + spaceless // CHARACTERS_OF_A_WORD
+    small = texts.str.count_matches(r"(?:^|\s)[\p{P}\p{S}]*[\p{Ll}\p{Lo}]") + spaceless // CHARACTERS_OF_A_WORD
+    letters = texts.str.count_matches(r"[\p{L}\p{M}]")
+    in_words = 2 * letters >= texts.str.count_matches(r"\S")
+    listed = texts.str.count_matches(r"[,;|]") + 1 >= spoken
+    code = texts.str.contains(r"^[\[{<]|[/\\].*\.\w{1,5}$")
+    several = ((spoken >= SENTENCE_WORDS) & (2 * small >= spoken)) | (spoken >= LONG_SENTENCE_WORDS)
+    return several & in_words & ~listed & ~code

@@ -13,10 +13,10 @@ from instar.errors import ColumnError, SettingError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
 from instar.fields._symbols import Census, Characters, FoundSymbols, Stretches, Symbols
-from instar.fields._texts import stretches, texts_of, to_bytes, visible, with_space
+from instar.fields._text_settings import LARGEST_LENGTH, LARGEST_TEXT, TextSettings
+from instar.fields._texts import are_sentences, shown, stretches, texts_of, to_bytes, visible, with_space
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
 from instar.fields.digest import digest
-from instar.fields.text import LARGEST_LENGTH, LARGEST_TEXT, SHOWN_CHARACTERS, TextSettings, are_sentences
 from instar.settings import Settings
 from instar.shapes import Continuation, Text, Tokens
 from instar.sources import Column, FileColumn
@@ -71,10 +71,7 @@ class PassageField(Field):
         return [with_space(text) for text in self.symbols.decode(answers)]
 
     def show(self, arrays: Arrays, row: int) -> Text:
-        if not arrays.present[row]:
-            return Text("missing")
-        text = arrays.of_row(row).tobytes().decode(errors="replace")
-        return Text(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")
+        return shown(arrays, row)
 
     def describe(self) -> str:
         known = f"{len(self.symbols.texts):,} known {self.symbols.unit_of_known}"

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from instar.errors import ColumnError, SettingError, SourceError
+from instar.errors import ColumnError, SettingError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
 from instar.fields._subwords import subwords
-from instar.fields._symbols import LARGEST_VOCABULARY, WAYS, Census, Characters, Parts, Symbols, Words
-from instar.fields._texts import MOST_SPACELESS, cut, normalize, texts_of, to_bytes
+from instar.fields._symbols import WAYS, Census, Characters, Symbols, Words
+from instar.fields._text_files import looks_like_text, read_files
+from instar.fields._text_settings import (
+    LARGEST_LENGTH,
+    LARGEST_SUBWORD,
+    LARGEST_TEXT,
+    LONGEST,
+    LONGEST_PRETRAINED,
+    LONGEST_SUBWORD,
+    MOST_SUBWORDS,
+    MOST_TEXTS,
+    SHORTEST_SUBWORD,
+    WHOLE_TEXTS,
+    TextSettings,
+)
+from instar.fields._texts import MOST_SPACELESS, are_sentences, normalize, shown, texts_of, to_bytes
 from instar.fields._wordpieces import WordPieces
 from instar.fields._writing import WAYS as WAYS_OF_WRITING
 from instar.fields._writing import WritingField
-from instar.fields.base import Arrays, Field, Kind, Prepared, Problem, State, kinds, no_values
-from instar.fields.digest import MISSING, digest, digest_bytes, in_threads, words
-from instar.pretrained import CONFIGURATION, HUB, KNOWN, LARGEST, VOCABULARY, WEIGHTS, is_installed, read_encoder
-from instar.settings import Settings, setting
+from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
+from instar.fields.digest import digest, words
+from instar.pretrained import HUB, KNOWN, LARGEST, is_installed, read_encoder
+from instar.settings import Settings
 from instar.shapes import Encoder, Text, Tokens
-from instar.sources import Column, FileColumn, FileReference
+from instar.sources import Column, FileColumn
 
 if TYPE_CHECKING:
     import torch
@@ -34,87 +47,15 @@ if TYPE_CHECKING:
 FEWEST_WORDS = 2.5
 # Where more of the words are rare, too much of a text would be unknown: what they are made of comes back.
 MOST_UNKNOWN = 0.2
-# The share of training texts that fit into the length, and the longest that it becomes by itself.
-WHOLE_TEXTS, LONGEST = 0.98, 512
-# A pretrained encoder takes as long for a step as a whole small network for a text, and most have seen few longer ones.
-LONGEST_PRETRAINED = 128
-# Groups of letters serve where words are met too seldom to be learned, and cost much time where texts are many or long.
-SHORTEST_SUBWORD, LONGEST_SUBWORD, LARGEST_SUBWORD = 2, 5, 8
-MOST_TEXTS, MOST_SUBWORDS = 100_000, 1_024
-LARGEST_LENGTH, LARGEST_TEXT = 16_384, 1 << 20
-SUFFIXES = (".txt", ".text", ".md")
 SNIFFED_FILES, SNIFFED_CELLS, SNIFFED_CHARACTERS = 16, 1_000, 1_000
-# A file without a suffix may be anything: so many of its bytes show whether it is text.
-SNIFFED_BYTES = 4_096
-# Sentences have so many words, most in small letters; so many words are no name or title, whatever their letters.
-SENTENCE_WORDS, LONG_SENTENCE_WORDS, CHARACTERS_OF_A_WORD = 3, 8, 2
 # Sentences that are nearly all different are no categories, nor are so many different ones.
 LEAST_DIFFERENT, MANY_DIFFERENT = 0.5, 500
-SHOWN_CHARACTERS = 400
-
 # Words of which English is full, by a share that other languages do not come near, and texts that are few enough.
 _ENGLISH = ("the", "of", "and", "to", "a", "in", "is", "it", "i", "you", "that", "this", "for", "was")
 LEAST_ENGLISH, MOST_ADVISED = 0.1, 50_000
 
-_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
-_OTHER_ENCODINGS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
 # Of n texts one after another (total,), and how many each has (n,).
 Codes = tuple[np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class TextSettings(Settings):
-    """What a text is taken apart into, and how much of it is read."""
-
-    pretrained: str = setting(
-        "none",
-        "an encoder that has read other texts before, to learn on from what it knows: its vocabulary and its network; "
-        f"{', '.join(KNOWN)} (English), a folder with {CONFIGURATION}, {VOCABULARY} and {WEIGHTS}, or {HUB}OWNER/NAME",
-        source="Devlin, Chang, Lee & Toutanova 2019; Wang et al. 2020; Reimers & Gurevych 2019",
-    )
-    symbols: str = setting(
-        "auto",
-        "what a text is a sequence of; bpe are parts of words; auto takes characters for scripts without spaces and "
-        "for very short texts, parts where many words are rare, and else words",
-        choices=("auto", *WAYS),
-        source="Sennrich, Haddow & Birch 2016 for bpe",
-    )
-    vocabulary: int | None = setting(
-        None,
-        f"most symbols with a place of their own, the most frequent ones; nothing said: {Words.customary:,} words or "
-        f"characters, {Parts.customary:,} parts of words",
-        minimum=1,
-        maximum=LARGEST_VOCABULARY,
-    )
-    minimum_uses: int = setting(
-        2,
-        "times that a symbol occurs in training texts for a place of its own; rarer ones train the unknown",
-        minimum=1,
-    )
-    text_length: int | None = setting(
-        None,
-        f"most symbols of a text; what follows is not seen; nothing said: as many as {WHOLE_TEXTS:.0%} of the training "
-        f"texts have, at most {LONGEST}, or {LONGEST_PRETRAINED} with pretrained",
-        minimum=1,
-        maximum=LARGEST_LENGTH,
-    )
-    text_bytes: int = setting(16_384, "bytes of a text beyond which it is not read", minimum=16, maximum=LARGEST_TEXT)
-    subwords: int | None = setting(
-        None,
-        "longest group of letters within a word, its begin and end counted, by which a network that uses them "
-        f"(embedding-bag) also tells what a word is akin to; 0 for none; nothing said: {LONGEST_SUBWORD} for up to "
-        f"{MOST_TEXTS:,} texts that are not taken apart into characters",
-        minimum=0,
-        maximum=LARGEST_SUBWORD,
-        source="Bojanowski, Grave, Joulin & Mikolov 2017",
-    )
-    lowercase: bool = setting(True, "whether capital letters are taken for small ones")
 
 
 class TextField(Field):
@@ -166,10 +107,7 @@ class TextField(Field):
         return subwords(texts, SHORTEST_SUBWORD, self.longest_subword, most)
 
     def show(self, arrays: Arrays, row: int) -> Text:
-        if not arrays.present[row]:
-            return Text("missing")
-        text = arrays.of_row(row).tobytes().decode(errors="replace")
-        return Text(text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…")
+        return shown(arrays, row)
 
     def describe(self) -> str:
         low, high = self.typical
@@ -238,7 +176,7 @@ class TextKind(Kind):
         if isinstance(sample, FileColumn):
             files = [file for file in sample.files if file is not None]
             files = files[:: max(1, len(files) // SNIFFED_FILES)]
-            return sum(map(_looks_like_text, files)) / max(1, len(files))
+            return sum(map(looks_like_text, files)) / max(1, len(files))
         if sample.dtype != pl.String:
             return 0.0
         texts = words(sample).drop_nulls()
@@ -276,7 +214,7 @@ class TextKind(Kind):
         """values: uint8 (sum of lengths,), UTF-8; nothing where there is no text."""
         _refuse_arrays(column)
         if isinstance(column, FileColumn):
-            return _read_files(column, plan["bytes"])
+            return read_files(column, plan["bytes"])
         assert isinstance(column, pl.Series)
         texts = words(column)
         values, lengths = to_bytes(texts, plan["bytes"])
@@ -373,19 +311,6 @@ def likeliest(census: Census, settings: TextSettings) -> str:
     return "words" if census.total - known <= MOST_UNKNOWN * census.total else "bpe"
 
 
-def are_sentences(texts: pl.Series) -> pl.Series:
-    """Which texts have several words, most in small letters where there are such, and are no list, path or code."""
-    spaceless = texts.str.count_matches(_SPACELESS)
-    spoken = texts.str.count_matches(r"\S*\p{L}\S*") + spaceless // CHARACTERS_OF_A_WORD
-    small = texts.str.count_matches(r"(?:^|\s)[\p{P}\p{S}]*[\p{Ll}\p{Lo}]") + spaceless // CHARACTERS_OF_A_WORD
-    letters = texts.str.count_matches(r"[\p{L}\p{M}]")
-    in_words = 2 * letters >= texts.str.count_matches(r"\S")
-    listed = texts.str.count_matches(r"[,;|]") + 1 >= spoken
-    code = texts.str.contains(r"^[\[{<]|[/\\].*\.\w{1,5}$")
-    several = ((spoken >= SENTENCE_WORDS) & (2 * small >= spoken)) | (spoken >= LONG_SENTENCE_WORDS)
-    return several & in_words & ~listed & ~code
-
-
 def _subwords_of_most(texts: pl.Series, longest: int, length: int) -> int:
     """How many groups of letters are enough for the first ``length`` words of nearly all texts; 0 for no groups."""
     if longest < SHORTEST_SUBWORD:
@@ -394,75 +319,9 @@ def _subwords_of_most(texts: pl.Series, longest: int, length: int) -> int:
     return min(int(np.quantile(counts, WHOLE_TEXTS, method="higher")), MOST_SUBWORDS)
 
 
-def _looks_like_text(file: FileReference) -> float:
-    """How sure it is that a file holds text, from 0 to 1."""
-    suffix = PurePath(file.name).suffix.lower()
-    if suffix in SUFFIXES:
-        return 0.95
-    if suffix and not suffix[1:].isdigit():
-        return 0.0
-    try:
-        text = decode(file.read(), SNIFFED_BYTES)
-    except (SourceError, ValueError):
-        return 0.0
-    letters = sum(map(str.isalpha, text))
-    return 0.6 if 2 * letters >= len(text) > 0 else 0.0
-
-
-def decode(content: bytes, most: int) -> str:
-    """The beginning of a text file, at most ``most`` bytes of UTF-8; UTF-16 and UTF-32 go by their byte order mark.
-
-    Raises ValueError, with the reason, for what is no text.
-    """
-    for mark, encoding in _OTHER_ENCODINGS:
-        if content.startswith(mark):
-            try:
-                text = codecs.getincrementaldecoder(encoding)().decode(content[: 4 * most])
-            except UnicodeDecodeError as failure:
-                raise ValueError(f"is not the {encoding.upper()} that its first bytes announce") from failure
-            content = text.encode()
-            break
-    content = content.removeprefix(codecs.BOM_UTF8).lstrip()
-    try:
-        text = cut(content, most)
-    except UnicodeDecodeError as failure:
-        raise ValueError(
-            f"has a byte 0x{failure.object[failure.start]:02X} that is not valid UTF-8; the text is probably encoded "
-            "in Windows-1252 or Latin-1: convert it with iconv"
-        ) from failure
-    if "\0" in text:
-        raise ValueError("has a NUL byte: it is no text, or encoded in UTF-16 without a byte order mark")
-    return text
-
-
 def _refuse_arrays(column: Column) -> None:
     if isinstance(column, np.ndarray):
         raise ColumnError("A column of arrays cannot be read as texts", remedy="Give cells of text, or files")
-
-
-def _read_files(column: FileColumn, most: int) -> Arrays:
-    digests = np.full(len(column), MISSING, np.uint64)
-    reasons: dict[int, str] = {}
-
-    def read(row: int) -> str | None:
-        file = column.files[row]
-        if file is None:
-            return None
-        try:
-            content = file.read()
-            digests[row] = digest_bytes(content)
-            return decode(content, most)
-        except SourceError as failure:
-            reasons[row] = str(failure)
-        except ValueError as failure:
-            reasons[row] = f"{file.name} {failure}"
-        return None
-
-    found = pl.Series(list(in_threads(read, range(len(column)))), dtype=pl.String)
-    texts = words(found)
-    values, lengths = to_bytes(texts, most)
-    problems = [Problem(row, reasons[row]) for row in sorted(reasons)]
-    return Arrays(values, texts.is_not_null().to_numpy(), digests, problems=problems, lengths=lengths)
 
 
 kinds.register(TextKind.name)(TextKind())
