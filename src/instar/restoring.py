@@ -14,6 +14,7 @@ import polars as pl
 from instar.errors import ColumnError, SourceError, UsageError
 from instar.sources import Chunk, Column, FileColumn, FileReference, Schema, Source
 from instar.sources.columns import check_columns
+from instar.sources.derived import DerivedSource
 from instar.sources.paths import has_suffix
 from instar.sources.slices import SCANS
 
@@ -53,24 +54,16 @@ def to_restore(source: Source, what: str, target: Sequence[str]) -> Source:
     return _Restored(source, what, pictures[0], alone=not target)
 
 
-class _Restored(Source):
+class _Restored(DerivedSource):
     """Another source with its pictures a second time; of one whose columns have no names, nothing else but a split."""
 
     def __init__(self, source: Source, what: str, pictures: str, *, alone: bool) -> None:
-        self._source, self._what, self._pictures = source, what, pictures
+        super().__init__(source)
+        self._what, self._pictures = what, pictures
         self._made = COLUMNS[what]
-        self.name, self.place = source.name, source.place
         schema = source.schema()
         kept = (pictures, *((schema.given_split,) if schema.given_split else ())) if alone else schema.columns
         self._schema = replace(schema, columns=(self._made, *kept), target=pictures, nameless=())
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by to_restore alone")
 
     def schema(self) -> Schema:
         return self._schema
@@ -78,16 +71,13 @@ class _Restored(Source):
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         names = check_columns(columns, self._schema)
         asked = list(dict.fromkeys(self._pictures if name == self._made else name for name in names))
-        return (self._with(chunk, names) for chunk in self._source.chunks(asked))
+        return (self._with(chunk, names) for chunk in self.inner.chunks(asked))
 
     def sample(self, rows: int) -> Chunk:
-        return self._with(self._source.sample(rows), self._schema.columns)
+        return self._with(self.inner.sample(rows), self._schema.columns)
 
     def fingerprint(self) -> str:
-        return self._source.fingerprint() + self._what.encode().hex()
-
-    def locate_row(self, row: int) -> str:
-        return self._source.locate_row(row)
+        return self.inner.fingerprint() + self._what.encode().hex()
 
     def _with(self, chunk: Chunk, names: Sequence[str]) -> Chunk:
         made: Mapping[str, Column] = {

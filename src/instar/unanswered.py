@@ -10,6 +10,7 @@ import polars as pl
 from instar.errors import ColumnError, UsageError
 from instar.sources import Chunk, Schema, Source
 from instar.sources.columns import check_columns
+from instar.sources.derived import DerivedSource
 
 # How what is asked is called where no column has a name for it.
 ANOMALY = "anomaly"
@@ -45,12 +46,12 @@ def with_column(source: Source, name: str) -> Source:
     return source if name in source.schema().columns else _Unanswered(source, name)
 
 
-class _Unanswered(Source):
+class _Unanswered(DerivedSource):
     """Another source, with the column ``asked`` as its target; it is empty where the source has none of that name."""
 
     def __init__(self, source: Source, asked: str) -> None:
-        self._source, self._asked = source, asked
-        self.name, self.place = source.name, source.place
+        super().__init__(source)
+        self._asked = asked
         schema = source.schema()
         self._made = asked not in schema.columns
         columns = (*schema.columns, asked) if self._made else schema.columns
@@ -60,34 +61,20 @@ class _Unanswered(Source):
         nameless = tuple(name for name in schema.nameless if name != asked)
         self._schema = replace(schema, columns=columns, target=asked, nameless=nameless, left_out=left_out)
 
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by without_target alone")
-
     def schema(self) -> Schema:
         return self._schema
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         names = check_columns(columns, self._schema)
         if not self._made or self._asked not in names:
-            return self._source.chunks(names)
+            return self.inner.chunks(names)
         # Of no column at all nobody could say how many rows there are.
-        others = [name for name in names if name != self._asked] or list(self._source.schema().columns[:1])
-        return (self._with(chunk, names) for chunk in self._source.chunks(others))
+        others = [name for name in names if name != self._asked] or list(self.inner.schema().columns[:1])
+        return (self._with(chunk, names) for chunk in self.inner.chunks(others))
 
     def sample(self, rows: int) -> Chunk:
-        chunk = self._source.sample(rows)
+        chunk = self.inner.sample(rows)
         return self._with(chunk, self._schema.columns) if self._made else chunk
-
-    def fingerprint(self) -> str:
-        return self._source.fingerprint()
-
-    def locate_row(self, row: int) -> str:
-        return self._source.locate_row(row)
 
     def _with(self, chunk: Chunk, names: Sequence[str]) -> Chunk:
         nothing = pl.Series(self._asked, [None], dtype=pl.String).new_from_index(0, len(chunk))

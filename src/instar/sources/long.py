@@ -22,6 +22,7 @@ import polars as pl
 from instar.errors import ColumnError, SourceError, UsageError, no_column
 from instar.sources.base import Chunk, Schema, Source
 from instar.sources.columns import check_columns, rows_of_a_chunk
+from instar.sources.derived import DerivedSource
 from instar.sources.moments import Pace, are_dates, positions, times, unit_of
 from instar.sources.tally import CASE, ROW, Tally, canonical, known
 
@@ -84,7 +85,7 @@ class LongTable:
         return f"{self.field!r} from rows of {channels}: one for each step, of {self.series!r} at {self.steps!r}"
 
 
-class LongSource(Source):
+class LongSource(DerivedSource):
     """A source whose rows are steps, as one whose rows are series, in the order in which these begin.
 
     Channels come together as one column of lists, of channels, of steps; a column that has one value in each series is
@@ -96,7 +97,7 @@ class LongSource(Source):
     """
 
     def __init__(self, inner: Source, table: LongTable, excluded: Sequence[str] = ()) -> None:
-        self.inner, self.name, self.place = inner, inner.name, inner.place
+        super().__init__(inner)
         self._asked, self._excluded = table, frozenset(excluded)
         self._columns = inner.schema().columns
         for name in (table.series, table.steps, *(table.channels or ())):
@@ -107,14 +108,6 @@ class LongSource(Source):
                 f"The column {table.series!r} cannot say both whose step a row is and when it was",
                 remedy="Name two columns: --series ID --steps TIME",
             )
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by in_series alone")
 
     @cached_property
     def layout(self) -> LongTable:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from instar.errors import ColumnError
 from instar.sources.base import Chunk, Schema, Source
 from instar.sources.columns import check_columns
+from instar.sources.derived import DerivedSource
 
 
 def match(source: Source, inputs: Sequence[str]) -> Source:
@@ -25,38 +26,27 @@ def match(source: Source, inputs: Sequence[str]) -> Source:
     return _Renamed(source, spare[0], missing[0])
 
 
-class _Renamed(Source):
+class _Renamed(DerivedSource):
     """Another source, with one of its columns under another name."""
 
     def __init__(self, source: Source, old: str, new: str) -> None:
-        self._source, self._old, self._new = source, old, new
-        self.name, self.place = source.name, source.place
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by match alone")
+        super().__init__(source)
+        self._old, self._new = old, new
 
     def schema(self) -> Schema:
-        schema = self._source.schema()
+        schema = self.inner.schema()
         columns = tuple(self._name(name) for name in schema.columns)
         return replace(schema, columns=columns, nameless=())
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Chunk]:
         names = check_columns(columns, self.schema())
-        return (self._chunk(chunk) for chunk in self._source.chunks([self._old_name(name) for name in names]))
+        return (self._chunk(chunk) for chunk in self.inner.chunks([self._old_name(name) for name in names]))
 
     def sample(self, rows: int) -> Chunk:
-        return self._chunk(self._source.sample(rows))
+        return self._chunk(self.inner.sample(rows))
 
     def fingerprint(self) -> str:
-        return self._source.fingerprint() + self._new.encode().hex()
-
-    def locate_row(self, row: int) -> str:
-        return self._source.locate_row(row)
+        return self.inner.fingerprint() + self._new.encode().hex()
 
     def _name(self, name: str) -> str:
         return self._new if name == self._old else name

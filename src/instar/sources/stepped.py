@@ -10,6 +10,7 @@ import polars as pl
 
 from instar.errors import ColumnError, SourceError
 from instar.sources.base import Chunk, Column, Schema, Source
+from instar.sources.derived import DerivedSource
 from instar.sources.moments import are_dates, times
 from instar.sources.tally import known
 
@@ -20,7 +21,7 @@ _SAID = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 _MICROSECONDS = 1e6
 
 
-class SteppedSource(Source):
+class SteppedSource(DerivedSource):
     """Another source with a column that says to which series a row belongs, one for when it was, and `MOMENT`.
 
     series, steps: these columns. made: those of them that are not in the other source, and are made here: one series in
@@ -29,19 +30,11 @@ class SteppedSource(Source):
     """
 
     def __init__(self, inner: Source, series: str, steps: str, made: frozenset[str], numbers: Sequence[str]) -> None:
-        self.inner, self.name, self.place = inner, inner.name, inner.place
+        super().__init__(inner)
         self.series, self.steps, self.made, self.numbers = series, steps, made, tuple(numbers)
         schema = inner.schema()
         columns = [*(name for name in (series, steps) if name in made), *schema.columns]
         self._schema = Schema(tuple(dict.fromkeys([*columns, MOMENT])), rows=schema.rows)
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by in_windows alone")
 
     def schema(self) -> Schema:
         return self._schema
@@ -105,9 +98,3 @@ class SteppedSource(Source):
                 remedy="Correct it, or leave the cell empty; words that say what is known become columns of 0 and 1",
             )
         return numbers.set(~numbers.is_finite().fill_null(True), None)
-
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint()
-
-    def locate_row(self, row: int) -> str:
-        return self.inner.locate_row(row)

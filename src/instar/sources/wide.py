@@ -14,6 +14,7 @@ import polars as pl
 from instar.errors import ColumnError, UsageError, no_column
 from instar.sources.base import Chunk, Column, Schema, Source
 from instar.sources.columns import check_columns
+from instar.sources.derived import DerivedSource
 from instar.sources.tally import known
 
 RANGE = ".."
@@ -84,27 +85,20 @@ def _name(first: str, last: str, taken: set[str]) -> str:
     return next(each for each in wanted if each and each not in taken)
 
 
-class WideSource(Source):
+class WideSource(DerivedSource):
     """A source some of whose columns are steps, as one that has them as series: lists of one channel, of steps.
 
     Raises ColumnError for a column that is not there.
     """
 
     def __init__(self, inner: Source, table: WideTable) -> None:
-        self.inner, self.name, self.place, self.layout = inner, inner.name, inner.place, table
+        super().__init__(inner)
+        self.layout = table
         self._columns = inner.schema().columns
         known_columns = frozenset(self._columns)
         for column in (column for columns in table.steps.values() for column in columns):
             if column not in known_columns:
                 raise no_column(column, self._columns, self.place)
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by in_series alone")
 
     def schema(self) -> Schema:
         inner = self.inner.schema()
@@ -135,9 +129,6 @@ class WideSource(Source):
     def fingerprint(self) -> str:
         content = json.dumps([self.inner.fingerprint(), self.layout.as_json()])
         return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-
-    def locate_row(self, row: int) -> str:
-        return self.inner.locate_row(row)
 
     def _chunk(self, chunk: Chunk, names: Sequence[str]) -> Chunk:
         steps = self.layout.steps

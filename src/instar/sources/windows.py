@@ -23,6 +23,7 @@ from instar.sources.base import Chunk, Column, Schema, Source
 from instar.sources.cells import windows_column
 from instar.sources.clock import Clock, find_season
 from instar.sources.columns import check_columns
+from instar.sources.derived import DerivedSource
 from instar.sources.long import LongSource, LongTable
 from instar.sources.stepped import MOMENT, SteppedSource
 from instar.sources.wide import RANGE
@@ -54,7 +55,7 @@ class _Survey:
     courses: list[np.ndarray]
 
 
-class WindowSource(Source):
+class WindowSource(DerivedSource):
     """A source whose rows are steps, as one whose rows are windows into series.
 
     Columns: the series' name and whatever has one value in each, ``window`` (`instar.sources.cells`), each target, and
@@ -68,7 +69,7 @@ class WindowSource(Source):
     def __init__(
         self, inner: Source, table: WindowTable, *, latest: bool = False, excluded: Sequence[str] = ()
     ) -> None:
-        self.inner, self.name, self.place = inner, inner.name, inner.place
+        super().__init__(inner)
         self._asked, self.latest, self._excluded = table, latest, tuple(excluded)
         columns = inner.schema().columns
         for name in (table.series, table.steps, *table.targets, *table.known):
@@ -83,14 +84,6 @@ class WindowSource(Source):
         )
         self._stepped = SteppedSource(inner, long.series, long.steps, made, (*table.targets, *table.known))
         self._long = LongSource(self._stepped, long, excluded)
-
-    @classmethod
-    def recognizes(cls, given: object, options: object) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, given: object, options: object) -> Source:
-        raise NotImplementedError("made by in_windows alone")
 
     @cached_property
     def layout(self) -> WindowTable:
