@@ -19,8 +19,9 @@ from instar.learn import learn
 from instar.shapes import Forecast, Grid
 from instar.sources.clock import Clock, find_season
 from instar.sources.locate import locate
+from instar.sources.steps import in_windows
 from instar.sources.window_table import ForecastSettings
-from instar.sources.windows import WindowSource, in_windows
+from instar.sources.windows import WindowSource
 from instar.split import LEFT_OUT, TEST, TRAINING, VALIDATION, SplitSettings, split
 
 DAY = 86_400.0

@@ -32,9 +32,8 @@ from instar.sources import Source
 from instar.sources.environment import Environment
 from instar.sources.locate import locate
 from instar.sources.matching import require
-from instar.sources.steps import Layout, in_series, layout_of
+from instar.sources.steps import Layout, in_series, in_windows, layout_of
 from instar.sources.window_table import ForecastSettings
-from instar.sources.windows import in_windows
 from instar.split import Record, SplitSettings
 from instar.store import Store, StorePlan
 from instar.trial import Material

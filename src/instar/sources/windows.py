@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from instar.errors import ColumnError, SourceError, UsageError, no_column
+from instar.errors import ColumnError, SourceError, no_column
 from instar.sources.base import Chunk, Column, Schema, Source
 from instar.sources.cells import windows_column
 from instar.sources.clock import Clock, find_season
@@ -26,8 +26,7 @@ from instar.sources.columns import check_columns
 from instar.sources.derived import DerivedSource
 from instar.sources.long import LongSource, LongTable
 from instar.sources.stepped import MOMENT, SteppedSource
-from instar.sources.wide import RANGE
-from instar.sources.window_table import ForecastSettings, WindowTable, sizes_of
+from instar.sources.window_table import WindowTable, sizes_of
 from instar.words import counted
 
 logger = logging.getLogger("instar")
@@ -376,55 +375,6 @@ class WindowSource(DerivedSource):
         step = int(last[series]) - stride * int(counts[series] - 1 - (row - self._begins[series]))
         whose = f", {self.layout.series} {self._long._tally.names[series]!r}" if self.layout.series is not None else ""
         return f"{self.place}{whose}, from step {step + 1:,}"
-
-
-def in_windows(
-    source: Source,
-    settings: ForecastSettings,
-    series: str | None,
-    steps: Sequence[str],
-    target: Sequence[str],
-    excluded: Sequence[str],
-) -> Source:
-    """The source cut into windows as a person said. Raises UsageError, ColumnError, SourceError."""
-    assert settings.forecast is not None
-    columns = source.schema().columns
-    if not target:
-        raise UsageError(
-            "It is not said which column is to be forecast",
-            where=source.place,
-            remedy=f"Name it with --target; the columns are: {', '.join(columns)}",
-        )
-    if len(steps) > 1 or any(RANGE in name and name not in columns for name in steps):
-        raise UsageError(
-            "A forecast needs a row for each step, and one column that says when it was",
-            where=source.place,
-            remedy="Name it with --steps TIME, or leave --steps out to take rows in their order",
-        )
-    known = _named(settings.known, columns)
-    for role, names in (("--known", known), ("--series", (series,)), ("--steps", steps)):
-        for name in {*names} & {*target}:
-            raise UsageError(f"The column {name!r} is to be forecast, and cannot be {role} too", where=source.place)
-    for name in {*known} & {series, *steps, *excluded}:
-        raise UsageError(f"The column {name!r} has another role, and cannot be --known too", where=source.place)
-    if settings.history is not None and settings.season is not None and settings.history < settings.season:
-        raise UsageError(f"A history of {settings.history:,} steps is shorter than the season of {settings.season:,}")
-    table = WindowTable(
-        series,
-        steps[0] if steps else None,
-        tuple(dict.fromkeys(target)),
-        known,
-        settings.forecast,
-        settings.history,
-        settings.season,
-    )
-    return WindowSource(source, table, excluded=excluded)
-
-
-def _named(given: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """Columns by name, also where several are joined by commas."""
-    names = [name for each in given for name in ([each] if each in columns else map(str.strip, each.split(",")))]
-    return tuple(dict.fromkeys(names))
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
