@@ -94,7 +94,7 @@ class Census:
         self._kept, self._ranks = pl.concat([self._kept, texts.rename("")])[lowest.tolist()], ranks[lowest]
 
 
-class Symbols(ABC):
+class Tokenization(ABC):
     """A vocabulary, and how a text is taken apart into it.
 
     texts: (known,) the symbols in the order of their codes, `FIRST` on.
@@ -130,22 +130,22 @@ class Symbols(ABC):
         return {"symbols": np.frombuffer("".join(self.texts).encode(), np.uint8), "lengths": lengths}
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Symbols:
+    def from_state(cls, arrays: Mapping[str, np.ndarray]) -> Tokenization:
         return cls(stored_texts(arrays))
 
 
-class FoundSymbols(Symbols):
+class FittedTokenization(Tokenization):
     """Symbols that are found in training texts. customary: how many there are at most where nobody says."""
 
     customary: ClassVar[int] = 30_000
 
     @classmethod
     @abstractmethod
-    def fit(cls, census: Census, most: int, least: int) -> FoundSymbols:
+    def fit(cls, census: Census, most: int, least: int) -> FittedTokenization:
         """The ``most`` frequent symbols of those that occur at least ``least`` times."""
 
 
-class Words(FoundSymbols):
+class Words(FittedTokenization):
     name, unit, unit_of_known = "words", "words", "words"
 
     @classmethod
@@ -162,7 +162,7 @@ class Words(FoundSymbols):
         return pl.Series(np.arange(FIRST, self.vocabulary, dtype=np.int32))
 
 
-class Characters(FoundSymbols):
+class Characters(FittedTokenization):
     name, unit, unit_of_known = "characters", "characters", "characters"
 
     @classmethod
@@ -187,7 +187,7 @@ class Characters(FoundSymbols):
         return cls(texts)
 
 
-class Parts(FoundSymbols):
+class Parts(FittedTokenization):
     """Byte-pair encoding (Sennrich, Haddow & Birch 2016): what occurs often is one symbol, the rest is spelled.
 
     texts: a part that begins a word begins with a private character. merges: int32 (m, 2), which two parts become one,
@@ -282,10 +282,10 @@ class Stretches(Pieces):
     split = staticmethod(stretches)
 
     def decode(self, codes: np.ndarray) -> list[str]:
-        return Symbols.decode(self, codes)
+        return Tokenization.decode(self, codes)
 
 
-WAYS: dict[str, type[FoundSymbols]] = {way.name: way for way in (Words, Characters, Parts)}
+WAYS: dict[str, type[FittedTokenization]] = {way.name: way for way in (Words, Characters, Parts)}
 
 
 def _frequent_characters(points: np.ndarray, most: int, least: int) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from instar.fields._state import array, expect
-from instar.fields._symbols import UNKNOWN, Symbols, stored_texts
+from instar.fields._symbols import UNKNOWN, Tokenization, stored_texts
 from instar.pretrained import BEGIN, END, Vocabulary
 from instar.pretrained import UNKNOWN as UNKNOWN_PIECE
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LONGEST_WORD = 100
 
 
-class WordPieces(Symbols):
+class WordPieces(Tokenization):
     """texts: the pieces in the order of their codes; one within a word begins with ``##``.
 
     ways: bool (3,), whether capitals are taken for small letters, accents are kept, and ideographs stand alone.

@@ -11,14 +11,13 @@ import polars as pl
 
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
-from instar.fields._symbols import Census, Characters, FoundSymbols, Pieces, Symbols
+from instar.fields._symbols import Census, Characters, FittedTokenization, Pieces, Tokenization
 from instar.fields._texts import MOST_SPACELESS, pieces, texts_of
 from instar.fields.base import Arrays, Field, Prepared, State, no_values
-from instar.shapes import NO_TEXT, Text
-from instar.shapes import Symbols as SymbolsAnswer
+from instar.shapes import NO_TEXT, Symbols, Text
 
 # The ways of `instar.fields._symbols` from which a text can be put together again.
-WAYS: dict[str, type[FoundSymbols]] = {Pieces.name: Pieces, Characters.name: Characters}
+WAYS: dict[str, type[FittedTokenization]] = {Pieces.name: Pieces, Characters.name: Characters}
 # An answer may be so much longer than any that was learned from; and no longer than this.
 MARGIN, LONGEST = 1.25, 1_024
 LARGEST_LENGTH = 16_384
@@ -33,9 +32,9 @@ class WritingField(Field):
     kind = "text"
     shape = None
 
-    def __init__(self, name: str, symbols: Symbols, answer: SymbolsAnswer, typical: tuple[int, int]) -> None:
+    def __init__(self, name: str, symbols: Tokenization, answer: Symbols, typical: tuple[int, int]) -> None:
         self.name, self.symbols, self.typical = name, symbols, typical
-        self.answer: SymbolsAnswer = answer
+        self.answer: Symbols = answer
 
     @classmethod
     def fit(
@@ -61,7 +60,7 @@ class WritingField(Field):
         shares = uses[uses > 0] / uses.sum()
         low, high = np.quantile(lengths, (0.05, 0.95), method="higher").tolist()
         entropy = float(-(shares * np.log(shares)).sum())
-        return cls(name, symbols, SymbolsAnswer(symbols.vocabulary, length, entropy), (low, high))
+        return cls(name, symbols, Symbols(symbols.vocabulary, length, entropy), (low, high))
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
@@ -109,7 +108,7 @@ class WritingField(Field):
         symbols = WAYS[word(content, "symbols", *WAYS)].from_state(arrays)
         entropy = content["entropy"]
         expect(type(entropy) is float and 0 <= entropy < math.inf, "entropy")
-        answer = SymbolsAnswer(symbols.vocabulary, whole(content, "length", 1, LARGEST_LENGTH), entropy)
+        answer = Symbols(symbols.vocabulary, whole(content, "length", 1, LARGEST_LENGTH), entropy)
         return cls(
             name, symbols, answer, (whole(content, "low", 0, LARGEST_LENGTH), whole(content, "high", 0, LARGEST_LENGTH))
         )

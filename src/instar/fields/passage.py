@@ -12,7 +12,7 @@ import polars as pl
 from instar.errors import ColumnError, SettingError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
-from instar.fields._symbols import Census, Characters, FoundSymbols, Stretches, Symbols
+from instar.fields._symbols import Census, Characters, FittedTokenization, Stretches, Tokenization
 from instar.fields._text_settings import LARGEST_LENGTH, LARGEST_TEXT, TextSettings
 from instar.fields._texts import are_sentences, shown, stretches, texts_of, to_bytes, visible, with_space
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, no_values
@@ -22,7 +22,7 @@ from instar.shapes import Continuation, Text, Tokens
 from instar.sources import Column, FileColumn
 
 # What a passage can be taken apart into so that nothing of it is lost.
-WAYS: dict[str, type[FoundSymbols]] = {Characters.name: Characters, Stretches.name: Stretches}
+WAYS: dict[str, type[FittedTokenization]] = {Characters.name: Characters, Stretches.name: Stretches}
 # A passage may have so many more symbols than those that were learned from, where these are no characters.
 MARGIN = 1.25
 # Cells of a column of passages are equally long, nearly all, and at least so long; most begin within a sentence.
@@ -39,7 +39,7 @@ class PassageField(Field):
 
     kind = "passage"
 
-    def __init__(self, name: str, symbols: Symbols, length: int, entropy: float | None) -> None:
+    def __init__(self, name: str, symbols: Tokenization, length: int, entropy: float | None) -> None:
         self.name, self.symbols, self.length, self.entropy = name, symbols, length, entropy
         self.shape = Tokens(symbols.vocabulary, length) if entropy is None else None
         self.answer = None
@@ -89,7 +89,7 @@ class PassageField(Field):
         return cls(name, symbols, whole(content, "length", 1, LARGEST_LENGTH), entropy)
 
 
-def _characters(symbols: Symbols) -> tuple[int, ...]:
+def _characters(symbols: Tokenization) -> tuple[int, ...]:
     """As `Continuation` has them: whatever is not known counts as one."""
     lengths = symbols.texts.str.len_chars().to_list()
     return () if set(lengths) <= {1} else (0, 1, *lengths)

@@ -14,7 +14,7 @@ from instar.errors import ColumnError, SettingError
 from instar.fields._ragged import padded
 from instar.fields._state import expect, whole, word
 from instar.fields._subwords import subwords
-from instar.fields._symbols import WAYS, Census, Characters, Symbols, Words
+from instar.fields._symbols import WAYS, Census, Characters, Tokenization, Words
 from instar.fields._text_files import looks_like_text, read_files
 from instar.fields._text_settings import (
     LARGEST_LENGTH,
@@ -72,7 +72,7 @@ class TextField(Field):
     def __init__(
         self,
         name: str,
-        symbols: Symbols,
+        symbols: Tokenization,
         length: int,
         lowercase: bool,
         typical: tuple[int, int],
@@ -131,7 +131,7 @@ class TextField(Field):
 
     @classmethod
     def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TextField:
-        known: dict[str, type[Symbols]] = {**WAYS, WordPieces.name: WordPieces}
+        known: dict[str, type[Tokenization]] = {**WAYS, WordPieces.name: WordPieces}
         symbols = known[word(content, "symbols", *known)].from_state(arrays)
         expect(isinstance(content["lowercase"], bool), "lowercase")
         typical = (whole(content, "low", 0, LARGEST_TEXT), whole(content, "high", 0, LARGEST_TEXT))
@@ -276,7 +276,7 @@ def _fit_pretrained(name: str, census: Census, settings: TextSettings) -> TextFi
     return TextField(name, symbols, length, vocabulary.lowercase, (low, high), 0, 0, encoder)
 
 
-def _lengths(symbols: Symbols, texts: pl.Series) -> tuple[int, int, int]:
+def _lengths(symbols: Tokenization, texts: pl.Series) -> tuple[int, int, int]:
     """What most texts have, from and to, and what nearly all have at most."""
     _, lengths = symbols.encode(texts, LARGEST_LENGTH)
     low, high, nearly_all = np.quantile(lengths, (0.05, 0.95, WHOLE_TEXTS), method="higher").tolist()

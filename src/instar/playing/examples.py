@@ -24,7 +24,7 @@ class StepColumn:
         return self.whole.rows(rows)
 
 
-class Steps:
+class PlayedSteps:
     """Columns of equal length; what `instar.batches.Examples` needs of a store."""
 
     def __init__(self, columns: Mapping[str, Arrays]) -> None:
@@ -36,9 +36,9 @@ class Steps:
     def column(self, name: str) -> StepColumn:
         return self.columns[name]
 
-    def take(self, rows: np.ndarray) -> Steps:
+    def take(self, rows: np.ndarray) -> PlayedSteps:
         """Some of the steps (int64)."""
-        return Steps({name: column.arrays(rows) for name, column in self.columns.items()})
+        return PlayedSteps({name: column.arrays(rows) for name, column in self.columns.items()})
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What `from_tensors` takes."""
@@ -49,12 +49,12 @@ class Steps:
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> Steps:
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> PlayedSteps:
         names = [name.removeprefix("values/") for name in tensors if name.startswith("values/")]
         return cls({name: in_memory(tensors[f"values/{name}"], tensors[f"present/{name}"]) for name in names})
 
     @classmethod
-    def together(cls, parts: Sequence[Steps]) -> Steps:
+    def together(cls, parts: Sequence[PlayedSteps]) -> PlayedSteps:
         """The parts one after another."""
         joined = {}
         for name in parts[0].columns:

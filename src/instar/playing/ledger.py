@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from instar.errors import FolderError
-from instar.playing.examples import Steps
+from instar.playing.examples import PlayedSteps
 from instar.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from instar.training.log import Log
 
@@ -73,7 +73,7 @@ class State:
     fields: tuple[Sequence[Mapping[str, Any]], Mapping[str, np.ndarray]]
     weights: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
-    examples: Sequence[Steps]
+    examples: Sequence[PlayedSteps]
 
 
 class Ledger:
@@ -101,7 +101,9 @@ class Ledger:
                 log.cut(progress.log)
         arrays = {name: each.numpy() for name, each in _part(tensors, "fields/").items()}
         examples = [
-            Steps.from_tensors({name: each.numpy() for name, each in _part(tensors, f"examples/{number}/").items()})
+            PlayedSteps.from_tensors(
+                {name: each.numpy() for name, each in _part(tensors, f"examples/{number}/").items()}
+            )
             for number in range(content["examples"])
         ]
         fields = content["fields"], arrays

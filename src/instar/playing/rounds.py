@@ -23,7 +23,7 @@ from instar.batches import Batches, Examples
 from instar.conformal import sorted_residuals
 from instar.errors import InterruptionError
 from instar.playing.episodes import Arena, Episode, Purpose, seeds_for
-from instar.playing.examples import Steps, elite_episodes, elite_steps, rewards_to_go
+from instar.playing.examples import PlayedSteps, elite_episodes, elite_steps, rewards_to_go
 from instar.playing.ledger import Ledger, Progress, State, stage_of
 from instar.playing.policies import Chance, Learned, Policy
 from instar.playing.settings import PlayingSettings
@@ -90,7 +90,7 @@ class Rounds:
         self.progress = Progress(holds=list(_AT_FIRST))
         self.student: Student | None = None
         self.best: Mapping[str, torch.Tensor] = {}
-        self.examples: list[Steps] = []
+        self.examples: list[PlayedSteps] = []
         self._begun = time.monotonic()
 
     def run(self) -> Played:
@@ -159,7 +159,7 @@ class Rounds:
         progress.learning, progress.learns = True, bool(len(chosen))
         self._write()
 
-    def _ahead(self, episodes: Sequence[Episode], steps: Steps, episode: np.ndarray) -> np.ndarray:
+    def _ahead(self, episodes: Sequence[Episode], steps: PlayedSteps, episode: np.ndarray) -> np.ndarray:
         """How far ahead the steps that become examples are, and minus infinity for the others; ``episode``: of each."""
         settings = self.settings
         if settings.examples == "episodes":
@@ -259,7 +259,7 @@ class Rounds:
         return self.student
 
     def _examples(self) -> tuple[Examples, np.ndarray]:
-        student, steps = self._student(), Steps.together(self.examples)
+        student, steps = self._student(), PlayedSteps.together(self.examples)
         return Examples(steps, student.inputs, student.targets), np.arange(len(steps))
 
     def _strayed(self) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from instar.fields import Field, kinds
 from instar.networks.assemble import Network
 from instar.networks.planning import plan, quick_plan
 from instar.playing.episodes import Arena, Episode
-from instar.playing.examples import Steps, in_memory
+from instar.playing.examples import PlayedSteps, in_memory
 from instar.playing.policies import Learned
 from instar.playing.spaces import Part
 from instar.seeds import seed_for
@@ -86,7 +86,7 @@ class Student:
     def learned(self, arena: Arena, spread: Mapping[str, np.ndarray]) -> Learned:
         return Learned(arena.observed, arena.actions, self.plans, (self.inputs, self.targets), self.network, spread)
 
-    def steps(self, arena: Arena, episodes: Sequence[Episode]) -> Steps:
+    def steps(self, arena: Arena, episodes: Sequence[Episode]) -> PlayedSteps:
         """The steps of the episodes, read as the columns of a source are."""
         columns = {}
         for part in (*arena.observed, *arena.actions.parts):
@@ -94,7 +94,7 @@ class Student:
             column = part.column([cell for episode in episodes for cell in episode.cells[part.name]])
             read = kinds[plan.kind].read(column, plan.plan)
             columns[part.name] = in_memory(read.values, read.present)
-        return Steps(columns)
+        return PlayedSteps(columns)
 
     def declare(self) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """The fields as JSON and arrays, as `restore` takes them."""
@@ -106,7 +106,7 @@ class Student:
             arrays |= {f"{place}/{name}": array for name, array in own.items()}
         return declared, arrays
 
-    def seen(self, steps: Steps) -> np.ndarray:
+    def seen(self, steps: PlayedSteps) -> np.ndarray:
         """What was observed as numbers, (n, width) float32, pictures coarse."""
         grids = [
             Grid(each.shape.channels, tuple(min(COARSE, extent) for extent in each.shape.extent))
