@@ -22,7 +22,7 @@ from instar.errors import ColumnError, SettingError
 from instar.fields import Arrays, Field, kinds
 from instar.fields._scan import MOST_CHANNELS, plain
 from instar.fields._views import middle_slices
-from instar.fields._volumes import FARTHEST
+from instar.fields._volumes import FARTHEST, VolumeField
 from instar.fields._voxels import LONGEST_SIDE, fitting
 from instar.fields.digest import MISSING, digest
 from instar.fields.volume import VolumeSettings
@@ -434,20 +434,20 @@ def moved(field: Field, arrays: Arrays, seed: int = 0) -> torch.Tensor:
 STILL = {"volume_shift": 0.0, "volume_gain": 0.0, "volume_offset": 0.0}
 
 
-def test_a_patch_lies_anywhere_while_training_and_in_the_middle_when_answering():
-    places = np.arange(12**3, dtype=np.float32).reshape(1, 12, 12, 12).repeat(40, axis=0)
-    field, arrays = fit(places, volume_patch=5, **STILL)
-    assert field.shape.extent == (5, 5, 5) and "parts of 5 x 5 x 5" in field.describe()
-    prepared = field.prepare(arrays)
-    whole = prepared["whole"]
-    assert torch.equal(prepared["grid"], whole[:, :, 3:8, 3:8, 3:8])
-    patches = moved(field, arrays)
-    assert patches.shape == (40, 1, 5, 5, 5)
-    firsts = {tuple(np.argwhere(np.isclose(whole[0, 0], patch[0, 0, 0, 0]))[0].tolist()) for patch in patches}
-    assert len(firsts) > 30 and max(max(each) for each in firsts) <= 7
-    for patch in patches:
-        depth, height, width = np.argwhere(np.isclose(whole[0, 0], patch[0, 0, 0, 0]))[0]
-        assert torch.equal(patch[0], whole[0, 0, depth : depth + 5, height : height + 5, width : width + 5])
+def test_a_volume_is_seen_in_patches_where_somebody_says_so_or_its_voxels_are_answered():
+    volumes = np.random.default_rng(5).normal(size=(4, 12, 60, 4))
+    field, arrays = fit(volumes, volume_size=60, volume_patch=10)
+    assert field.shape.extent == (12, 60, 8) and field.shape.patch == (10, 10, 8)
+    assert "patches of 10 x 10 x 8" in field.describe() and field.leading() is field
+    assert field.prepare(arrays)["grid"].shape == (4, 1, 12, 60, 8)
+    whole, _ = fit(volumes, volume_size=60)
+    assert whole.shape.patch == () and whole.leading().shape.patch == (12, LONGEST_SIDE, 8)
+    assert fit(volumes[:, :, :40], volume_size=60)[0].leading().shape.patch == ()
+    for each in (field, whole, whole.leading()):
+        assert VolumeField.from_state(each.name, *each.state()).shape == each.shape
+    patch = {"grid": torch.arange(1000.0).view(1, 1, 10, 10, 10), "present": torch.ones(1, dtype=torch.bool)}
+    still, _ = fit(volumes, volume_size=60, volume_patch=10, volume_shift=0.5, volume_gain=0.0, volume_offset=0.0)
+    assert torch.equal(still.augment(patch, torch.Generator().manual_seed(0))["grid"], patch["grid"])
 
 
 def test_nothing_is_mirrored_unless_asked():

@@ -9,7 +9,7 @@ import torch
 
 import instar
 from instar.batches import Examples
-from instar.errors import ContentError, UsageError
+from instar.errors import ContentError
 from instar.fields._looking import seen_at
 from instar.sources.locate import locate
 from instar.store import Store, StorePlan
@@ -117,12 +117,6 @@ def test_a_map_of_numbers_is_learned_and_written_as_one(scans, tmp_path):
     answer, truth = nibabel.load(path), nibabel.load(scans / "test" / "maps" / "000.nii.gz")
     assert answer.get_data_dtype() == np.float32 and np.allclose(answer.affine, truth.affine, atol=1e-4)
     assert np.corrcoef(answer.get_fdata().ravel(), truth.get_fdata().ravel())[0, 1] > 0.8
-
-
-def test_a_part_of_a_scan_has_no_answer_for_the_whole(scans, tmp_path):
-    folder = beside(scans, tmp_path, "images", "masks")
-    with pytest.raises(UsageError, match="Only a part of each volume"):
-        instar.train(folder, out=tmp_path / "run", volume_patch=8, **QUICK)
 
 
 def test_scans_of_one_place_are_channels_together_and_are_moved_as_their_mask(tmp_path):

@@ -72,12 +72,12 @@ def answers_for(network: Network, examples: Examples, rows: np.ndarray) -> dict[
     return answers(network, examples.targets, (batch.inputs for batch in batches))
 
 
-def numbers_of_an_answer(target: Field, store: Store) -> int:
-    """How many numbers of four bytes an answer takes that has more than a few; texts take what the longest one does."""
+def bytes_of_an_answer(target: Field, store: Store) -> int:
+    """How much an answer takes that has more than a few numbers; texts take what the longest one does."""
     if isinstance(target.answer, Mapped):
-        return target.answer.size
+        return target.answer.size * np.dtype(type_of(target.answer).dtype()).itemsize
     lengths = store.column(target.name).lengths if isinstance(target.answer, Symbols) else None
-    return 0 if lengths is None else int(lengths.max(initial=0))
+    return 0 if lengths is None else 4 * int(lengths.max(initial=0))
 
 
 def examinable(
@@ -87,7 +87,7 @@ def examinable(
 
     ``parts``: how many such sets of rows are held at once.
     """
-    each = 4 * sum(numbers_of_an_answer(target, store) for target in targets)
+    each = sum(bytes_of_an_answer(target, store) for target in targets)
     most = max(1, ANSWER_BYTES // each // parts) if each else len(rows)
     if len(rows) <= most:
         return rows, []

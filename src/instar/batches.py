@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from instar.fields import Arrays, Field, Prepared
+from instar.patches import Patches, leading_mask
 from instar.seeds import seed_for
 from instar.shapes import Grid, Mapped, Vector, aligned, mapped_from
 
@@ -25,9 +26,11 @@ PREPARED_BYTES = 256 * 2**20
 FIXED_BYTES = 2**30
 # A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
 BLOCK_BYTES = 32 * 2**20
-# What a field of another shape than Vector prepares, each under a name of its own; ``whole`` is for itself alone, to
-# vary a grid that is a part of it.
-PARTS = ("grid", "scale", "tokens", "subwords", "present", "whole")
+# What a field of another shape than Vector prepares, each under a name of its own.
+PARTS = ("grid", "scale", "tokens", "subwords", "present")
+# Patches of each row that is looked at again and again while training: more, and the loss would be less a matter of
+# chance; but looking at all that a row has would take longer than learning from a patch of each.
+WATCHED_PATCHES = 8
 # Rows that are prepared to learn how many bytes one takes.
 PROBE_ROWS = 16
 
@@ -63,6 +66,16 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """The examples of several batches without weights, one after another."""
+        return cls(
+            {name: torch.cat([each.inputs[name] for each in parts]) for name in parts[0].inputs},
+            {name: torch.cat([each.targets[name] for each in parts]) for name in parts[0].targets},
+            None,
+            torch.cat([each.rows for each in parts]),
+        )
 
     def __getitem__(self, part: slice | Tensor) -> Batch:
         """Some of the examples: views for a slice, copies for int64 positions."""
@@ -186,6 +199,35 @@ class Examples:
         """The same examples with inputs of shape Vector only, and some of the targets."""
         return Examples(self.store, [field for field in self.inputs if field.name in self.places], targets)
 
+    @cached_property
+    def patches(self) -> Patches | None:
+        """What a network sees a patch at a time."""
+        shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
+        return Patches.among(shapes, {each.name: each.answer for each in self.targets if each.answer is not None})
+
+    def cut(self, batch: Batch, seed: int) -> Batch:
+        """One patch of each example, where one lies that is drawn with that seed; inputs and answers at the same."""
+        patches = self.patches
+        if patches is None:
+            return batch
+        generator = np.random.default_rng(seed)
+        mask = leading_mask({each.name: each.answer for each in self.targets if each.answer is not None})
+        if mask is None:
+            places = [patches.anywhere(generator) for _ in range(len(batch))]
+        else:
+            name, answer = mask
+            places = [patches.anywhere(generator, codes, answer.classes) for codes in batch.targets[name].numpy()]
+
+        def cut(tensor: Tensor) -> Tensor:
+            return torch.stack([each[place] for each, place in zip(tensor, places, strict=True)])
+
+        return replace(
+            batch,
+            inputs=batch.inputs
+            | {name: cut(batch.inputs[name]) for name in (f"grid/{each}" for each in patches.grids)},
+            targets=batch.targets | {name: cut(batch.targets[name]) for name in patches.answers},
+        )
+
     def augment(self, batch: Batch, seed: int) -> Batch:
         """A varied copy of a training batch, its inputs varied by their fields.
 
@@ -278,7 +320,8 @@ class Batches:
 
     ``steps`` batches of ``size`` rows make an epoch; the last is smaller, and where it would hold a single row, which
     has no variance for a normalization to use, that row joins the batch before it. ``augment`` varies inputs, with
-    draws from (seed, epoch, step) alone.
+    draws from (seed, epoch, step) alone. Where a patch is seen at a time, a row is another patch of it in every epoch;
+    and `WATCHED_PATCHES` rows, the same ones in every epoch, where nothing is varied.
     """
 
     def __init__(
@@ -291,18 +334,29 @@ class Batches:
         augment: bool = False,
         shuffle: bool = True,
     ) -> None:
-        self.examples, self.rows = examples, np.asarray(rows, np.int64)
+        rows = np.asarray(rows, np.int64)
+        self._watched = examples.patches is not None and not augment
+        self.examples, self.rows = examples, np.repeat(rows, WATCHED_PATCHES) if self._watched else rows
         self.size, self.seed, self.augment, self.shuffle = size, seed, augment, shuffle
         whole, rest = divmod(len(self.rows), size)
         self.steps = whole + (rest > (1 if whole else 0))
         row_bytes = examples.row_bytes if len(self.rows) else 1
         self._per_block = max(1, BLOCK_BYTES // (row_bytes * size))
         most = PREPARED_BYTES if examples.fix is None else FIXED_BYTES
-        self._prepared = self._prepare_all() if row_bytes * len(self.rows) <= most else None
+        self._prepared: Batch | None = None
+        if self._watched and len(rows):
+            every = torch.arange(len(self.rows))
+            self._prepared = Batch.joined([self._patches(every, 0, step) for step in range(self.steps)])
+        elif row_bytes * len(self.rows) <= most:
+            self._prepared = self._prepare_all()
 
     def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number`` from ``first_step`` on: the same ones, wherever one begins."""
         order = self._order(number)
+        if self.examples.patches is not None and not self._watched:
+            for step in range(first_step, self.steps):
+                yield self._augmented(self._patches(order, number, step), number, step)
+            return
         # Blocks lie where they lie for whoever begins at the first step: at another place of memory the same numbers
         # are multiplied in another order and rounded otherwise.
         for step in range(first_step - first_step % self._per_block, self.steps, self._per_block):
@@ -311,6 +365,15 @@ class Batches:
             for each in range(max(step, first_step), after):
                 batch = block[(each - step) * self.size : self._stop(each) - step * self.size]
                 yield self._augmented(batch, number, each) if self.augment else batch
+
+    def _patches(self, order: Tensor, epoch: int, step: int) -> Batch:
+        """A patch of each row of a step; of the rows no more are held whole at a time than a block has."""
+        first, after, few = step * self.size, self._stop(step), self.examples.block_rows
+        parts = []
+        for start in range(first, after, few):
+            whole = self._gather(order[start : min(start + few, after)])
+            parts.append(self.examples.cut(whole, seed_for(self.seed, "cut", epoch, start)))
+        return Batch.joined(parts)
 
     def _augmented(self, batch: Batch, epoch: int, step: int) -> Batch:
         return self.examples.augment(batch, seed_for(self.seed, "augment", epoch, step))

@@ -9,7 +9,7 @@ import numpy as np
 
 from instar.fields import Field, kinds
 from instar.settings import Settings
-from instar.shapes import Answer, Shape
+from instar.shapes import Answer, Mapped, Shape, aligned, mapped_from
 from instar.store import Store
 
 # Inputs and targets.
@@ -33,7 +33,9 @@ class Columns:
             are is still learned from ``rows``.
         """
         inputs = tuple(self._fit(name, rows, target=False) for name in self.inputs)
-        return inputs, tuple(self._fit_target(name, rows, labelled).asked_of(inputs) for name in self.targets)
+        targets = tuple(self._fit_target(name, rows, labelled).asked_of(inputs) for name in self.targets)
+        led = _mapped(inputs, targets)
+        return tuple(each.leading() if each.name in led else each for each in inputs), targets
 
     def _fit_target(self, name: str, rows: np.ndarray, labelled: np.ndarray | None) -> Field:
         if labelled is not None:
@@ -46,6 +48,13 @@ class Columns:
         column = self.store.column(name)
         kind = kinds[column.kind]
         return kind.fit(name, column.chunks(rows), column.plan, self.settings[kind.settings], target=target)
+
+
+def _mapped(inputs: Sequence[Field], targets: Sequence[Field]) -> set[str]:
+    """The inputs of whose cells something is to be said."""
+    shapes, answers = shapes_of(inputs, targets)
+    leaders = {mapped_from(shapes, answer) for answer in answers.values() if isinstance(answer, Mapped)} - {None}
+    return {name for leader in leaders for name in aligned(shapes, leader)}  # type: ignore[arg-type]
 
 
 def shapes_of(inputs: Sequence[Field], targets: Sequence[Field]) -> tuple[dict[str, Shape], dict[str, Answer]]:

@@ -209,8 +209,6 @@ def prepare(
         )
     fitted = columns.fit(training)
     check_loadable([*fitted[0], *fitted[1]], recognition.plans)
-    for leader in Examples(store, *fitted).led.values():
-        leader.check_leading()
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
     enlarging = {each.name: name for each in fitted[0] if (name := kinds[each.kind].extent_setting) is not None}
     network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training), enlarging)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
-from instar.answering import numbers_of_an_answer
+from instar.answering import bytes_of_an_answer
 from instar.answers import type_of
 from instar.batches import Examples
 from instar.configuration import Configuration
@@ -70,7 +70,7 @@ def compete(
     else:
         pairs = [(np.union1d(division.part(TRAINING), division.part(VALIDATION)), examined.rows)]
         views = [examined.trial.examples]
-    answered = sum(numbers_of_an_answer(each, columns.store) for each in examined.trial.targets)
+    answered = sum(bytes_of_an_answer(each, columns.store) for each in examined.trial.targets)
     run.results.mkdir(exist_ok=True)
     for left in run.results.glob(".inputs-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -128,7 +128,7 @@ def _flat(
 ) -> tuple[Inputs, np.ndarray]:
     """Prepared inputs of as many of the rows as rivals can use, in files in ``folder``, and which rows those are.
 
-    ``answered``: how many numbers an answer takes beside them.
+    ``answered``: how many bytes an answer takes beside them.
     """
     shapes = [each.shape for each in view.inputs]
     mapped = any(isinstance(each.answer, Mapped) for each in view.targets)
@@ -137,7 +137,7 @@ def _flat(
     grids = [shape if mapped or shape.ahead else coarse(shape) for shape in shapes if isinstance(shape, Grid)]
     sequences = [shape for shape in shapes if isinstance(shape, Tokens)]
     cells = sum(grid.size for grid in grids) + sum(sequence.length for sequence in sequences)
-    most = affordable_rows(vector.width + len(vector.cardinalities) + cells + answered)
+    most = affordable_rows(vector.width + len(vector.cardinalities) + cells + answered // 4)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed_for(seed, "rivals' rows")).choice(rows, most, replace=False))
     inputs = write_inputs(folder, name, len(rows), view.flat(rows, grids), vector.cardinalities, sequences, grids)

@@ -53,7 +53,7 @@ from __future__ import annotations
 import math
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # Codes of a truth that are no class's: there is no answer, and there is one of a class that was never learned.
@@ -89,12 +89,19 @@ class Grid:
 
     ``timed``: whether the last of several axes is a course, such as time; a single axis always is one. ``ahead``: how
     many of the last steps of a single axis lie in the future, of which only what is known in advance is there.
+    ``patch``: where a network sees no more than a part at a time, the extent of that.
     """
 
     channels: int
     extent: tuple[int, ...]
     timed: bool = False
     ahead: int = 0
+    patch: tuple[int, ...] = ()
+
+    @property
+    def seen(self) -> Grid:
+        """What a network sees of it at a time."""
+        return replace(self, extent=self.patch, patch=()) if self.patch else self
 
     @property
     def is_course(self) -> bool:

@@ -138,7 +138,7 @@ def _network_of(material: Material, examples: Examples, training: np.ndarray, st
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
         network = Network(*shapes_of(examples.inputs, examples.targets), material.network)
-        batch = examples.take(sample)
+        batch = examples.cut(examples.take(sample), seed_for(material.seed, "cut sample"))
         network.initialize(batch.inputs, batch.targets)
     return network
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from instar.networks import windows
 from instar.networks.assemble import Network
 from instar.networks.initialization import Undrawn
 from instar.networks.planning import Plan
@@ -100,7 +101,11 @@ def multiply_adds(network: Network, inputs: Mapping[str, Shape], answers: Mappin
 
 def trace(network: Network, inputs: Mapping[str, Shape], answers: Mapping[str, Answer]) -> Trace:
     """The steps of a network that is `without_memory`, auxiliary classifiers and what is written included."""
-    tensors = _inputs(inputs, 2)
+    tensors, targets = _inputs(inputs, 2), _targets(answers, 2)
+    if network.patches is not None:  # as in a training step
+        place = network.patches.everywhere()[0]
+        tensors = windows.at(network.patches, tensors, place)
+        targets |= {name: targets[name][place] for name in network.patches.answers}
     given = {
         name: Step(name, None, (), shape=tuple(values.shape[1:]))
         for name, values in tensors.items()
@@ -108,7 +113,7 @@ def trace(network: Network, inputs: Mapping[str, Shape], answers: Mapping[str, A
     }
     found = Trace(network, given)
     with torch.no_grad(), _Tracer(found, {name: tensors[name] for name in given}):
-        network.train().loss(tensors, _targets(answers, 2))
+        network.train().loss(tensors, targets)
     return found
 
 

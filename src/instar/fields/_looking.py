@@ -1,4 +1,4 @@
-"""Where in a volume a network looks, and how training volumes are varied.
+"""How training volumes are varied.
 
 Torch is imported in functions: declaring what is varied must not cost its import.
 """
@@ -40,43 +40,35 @@ class Looking:
         amounts = {each.name: share(content, each.name) for each in fields(cls) if each.name != "flip"}
         return cls(word(content, "flip", *FLIPS), **amounts)
 
-    def __call__(self, whole: Tensor, extent: tuple[int, ...], present: Tensor, generator: Generator) -> Tensor:
-        """A varied stretch of that extent of ``whole`` (B, channels, *extent), another one in each example.
-
-        Where it is smaller along an axis it lies anywhere, else it is shifted; beyond the edges they go on.
-        """
+    def __call__(self, grid: Tensor, present: Tensor, generator: Generator) -> Tensor:
+        """A varied copy of ``grid`` (B, channels, *extent); beyond the edges of what is shifted they go on."""
         import torch
 
-        rows = len(whole)
+        rows = len(grid)
         drawn = torch.rand((8, rows), generator=generator)
-        noise = torch.randn((rows, whole.shape[1], *extent), generator=generator) if self.noise else None
-        places = self._all_places(whole.shape[2:], extent, drawn)
-        varied = seen_at(whole, places)
-        gain, offset = ((2 * each - 1).view(rows, 1, 1, 1, 1).to(whole.device) for each in drawn[6:])
+        noise = torch.randn(grid.shape, generator=generator) if self.noise else None
+        varied = seen_at(grid, self._all_places(grid.shape[2:], drawn))
+        gain, offset = ((2 * each - 1).view(rows, 1, 1, 1, 1).to(grid.device) for each in drawn[6:])
         varied = varied * (1 + self.gain * gain) + self.offset * offset
         if noise is not None:
-            varied = varied + self.noise * noise.to(whole.device)
+            varied = varied + self.noise * noise.to(grid.device)
         return varied * present.view(rows, 1, 1, 1, 1)
 
     def motion(self, rows: int, extent: tuple[int, ...], generator: Generator) -> list[Tensor]:
-        """Which cells of each axis so many whole examples are seen at, as when they are varied: (rows, size) int64."""
+        """Which cells of each axis so many examples are seen at, as when they are varied: (rows, size) int64."""
         import torch
 
-        return self._all_places(extent, extent, torch.rand((8, rows), generator=generator))
+        return self._all_places(extent, torch.rand((8, rows), generator=generator))
 
-    def _all_places(self, sizes: Sequence[int], extent: Sequence[int], drawn: Tensor) -> list[Tensor]:
-        axes = enumerate(zip(sizes, extent, strict=True))
-        return [self._places(size, seen, axis, drawn) for axis, (size, seen) in axes]
+    def _all_places(self, extent: Sequence[int], drawn: Tensor) -> list[Tensor]:
+        return [self._places(size, axis, drawn) for axis, size in enumerate(extent)]
 
-    def _places(self, size: int, seen: int, axis: int, drawn: Tensor) -> Tensor:
-        """(B, seen) int64: which cells of an axis each example is seen at."""
+    def _places(self, size: int, axis: int, drawn: Tensor) -> Tensor:
+        """(B, size) int64: which cells of an axis each example is seen at."""
         import torch
 
-        if seen < size:
-            first = torch.floor(drawn[axis] * (size - seen + 1))
-        else:
-            first = torch.round(self.shift * size * (2 * drawn[axis] - 1))
-        places = (first[:, None] + torch.arange(seen)).long().clamp(0, size - 1)
+        first = torch.round(self.shift * size * (2 * drawn[axis] - 1))
+        places = (first[:, None] + torch.arange(size)).long().clamp(0, size - 1)
         mirrored = self.flip == "all" or (self.flip == "sides" and axis == 2)
         return torch.where(drawn[3 + axis, :, None] < 0.5, places.flip(1), places) if mirrored else places
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from instar.errors import UsageError
 from instar.fields._looking import Looking
 from instar.fields._pixels import as_png
 from instar.fields._scan import MOST_CHANNELS
 from instar.fields._scans import LARGEST_GRID, sight_of
 from instar.fields._state import array, expect
 from instar.fields._views import middle_slices
-from instar.fields._voxels import Spacing, Triple
+from instar.fields._voxels import LONGEST_SIDE, Spacing, Triple
 from instar.fields.base import Arrays, Field, Prepared, State
 from instar.shapes import Grid, Image, Text, View
 
@@ -31,14 +30,14 @@ class Sight:
     """What of a volume is seen.
 
     extent: voxels along depth, height and width. spacing: from one to the next in millimeters, or without a unit where
-    nothing was ``measured``. seen: the part that the network sees. own: whether each volume is scaled by its own mean
-    and spread.
+    nothing was ``measured``. patch: what of it the network sees at a time; None where nobody said. own: whether each
+    volume is scaled by its own mean and spread.
     """
 
     extent: Triple
     spacing: Spacing
     measured: bool
-    seen: Triple
+    patch: Triple | None
     own: bool
 
     @classmethod
@@ -46,26 +45,25 @@ class Sight:
         """Raises ValueError or KeyError where that is none."""
         expect(isinstance(content, Mapping), "sight")
         extent, spacing = sight_of(content)
-        seen, _ = sight_of({**content, "extent": content["seen"]})
-        expect(all(part <= size for part, size in zip(seen, extent, strict=True)), "seen")
+        patch = None if content["patch"] is None else sight_of({**content, "extent": content["patch"]})[0]
+        expect(patch is None or all(part <= size for part, size in zip(patch, extent, strict=True)), "patch")
         expect(isinstance(content["measured"], bool) and isinstance(content["own"], bool), "sight")
-        return cls(extent, spacing, content["measured"], seen, content["own"])
+        return cls(extent, spacing, content["measured"], patch, content["own"])
+
+    def at_a_time(self, side: int) -> Sight:
+        """The same, seen in patches of so many voxels a side, where it has more."""
+        depth, height, width = self.extent
+        return replace(self, patch=(min(depth, side), min(height, side), min(width, side)))
 
     @property
-    def middle(self) -> list[slice]:
-        """Where the part lies that is seen when answering."""
-        starts = [(size - part) // 2 for size, part in zip(self.extent, self.seen, strict=True)]
-        return [slice(start, start + part) for start, part in zip(starts, self.seen, strict=True)]
+    def seen(self) -> Triple:
+        return self.patch or self.extent
 
 
 class VolumeField(Field):
     """A volume as an input: values between two bounds, each channel with mean 0 and variance 1.
 
     mean, scale, low, high: (channels,), of the training voxels.
-
-    Where only a part of a volume is seen, `prepare` gives its middle as the grid and the volume as ``whole``, out of
-    which `augment` cuts other parts. A field gives a network one grid an example: to average over several parts when
-    answering, every path from answers to export would have to know of parts.
     """
 
     kind = "volume"
@@ -84,7 +82,9 @@ class VolumeField(Field):
     ) -> None:
         self.name, self.sight, self.looking = name, sight, looking
         self.mean, self.scale, self.low, self.high = mean, scale, low, high
-        self.shape: Grid = Grid(len(mean), sight.seen)
+        self.shape: Grid = Grid(len(mean), sight.extent, patch=() if sight.seen == sight.extent else sight.seen)
+        # A patch lies anywhere already, and what lies beyond its edges is known.
+        self._varied = replace(looking, shift=0.0) if self.shape.patch else looking
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch
@@ -96,11 +96,7 @@ class VolumeField(Field):
         values *= (1 / scale).astype(np.float32)
         np.clip(values, -FARTHEST, FARTHEST, out=values)
         values[~arrays.present] = 0.0
-        prepared = {"grid": torch.from_numpy(values), "present": torch.from_numpy(np.array(arrays.present))}
-        if self.sight.seen != self.sight.extent:
-            prepared["whole"] = prepared["grid"]
-            prepared["grid"] = prepared["whole"][:, :, *self.sight.middle].contiguous()
-        return prepared
+        return {"grid": torch.from_numpy(values), "present": torch.from_numpy(np.array(arrays.present))}
 
     def _mean_and_scale(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Float64 (1 or n, channels, 1, 1, 1)."""
@@ -113,20 +109,18 @@ class VolumeField(Field):
         return mean[:, :, None, None, None], np.where(wide, spread, self.scale)[:, :, None, None, None]
 
     def augment(self, prepared: Prepared, generator: Any) -> Prepared:
-        if self.looking == Looking() and "whole" not in prepared:
+        if self._varied == Looking():
             return prepared
-        whole, present = prepared.get("whole", prepared["grid"]), prepared["present"]
-        return {**prepared, "grid": self.looking(whole, self.sight.seen, present, generator)}
-
-    def check_leading(self) -> None:
-        if self.sight.seen != self.sight.extent:
-            raise UsageError(
-                "Only a part of each volume is seen, and its answer is for the whole",
-                remedy="Leave volume_patch out, or cut volumes and masks into parts yourself",
-            )
+        return {**prepared, "grid": self._varied(prepared["grid"], prepared["present"], generator)}
 
     def motion(self, rows: int, generator: Any) -> Any | None:
-        return None if self.looking == Looking() else self.looking.motion(rows, self.sight.extent, generator)
+        return None if self._varied == Looking() else self._varied.motion(rows, self.sight.seen, generator)
+
+    def leading(self) -> Field:
+        if self.sight.patch is not None:
+            return self
+        scales = {"mean": self.mean, "scale": self.scale, "low": self.low, "high": self.high}
+        return VolumeField(self.name, self.sight.at_a_time(LONGEST_SIDE), self.looking, **scales)
 
     def show(self, arrays: Arrays, row: int) -> View:
         if not arrays.present[row]:
@@ -139,8 +133,7 @@ class VolumeField(Field):
 
     def describe(self) -> str:
         channels = f", {self.shape.channels} channels" if self.shape.channels > 1 else ""
-        part = " x ".join(map(str, self.sight.seen))
-        seen = f", seen in parts of {part}" if self.sight.seen != self.sight.extent else ""
+        seen = f", seen in patches of {' x '.join(map(str, self.shape.patch))}" if self.shape.patch else ""
         own = ", each scaled by its own mean and spread" if self.sight.own else ""
         return f"volumes of {self._size()}{channels}{seen}{own}"
 

@@ -142,8 +142,9 @@ class Field(ABC):
         """What is prepared moved as the input to which it belongs, cell by cell. Only of pictures and masks."""
         return prepared
 
-    def check_leading(self) -> None:  # noqa: B027
-        """Raises UsageError where an answer for each cell cannot be made of this input, in its fitted form."""
+    def leading(self) -> Field:
+        """The same input where something is to be said of each of its cells."""
+        return self
 
     def decode(self, answers: np.ndarray) -> Sequence[Any] | np.ndarray:
         """Values, in the column's own terms, of a head's answers. Only of a target.

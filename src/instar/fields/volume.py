@@ -72,8 +72,10 @@ class VolumeSettings(Settings):
     )
     volume_patch: int | None = setting(
         None,
-        "side in voxels of the part of a volume that a network sees: while training anywhere in it, another place "
-        "every time, and when answering its middle",
+        "side in voxels of the patch of a volume that a network sees at a time: another one in every epoch, and where "
+        "it answers, patches that overlap, until all is seen; nothing said: the whole volume, and "
+        f"{LONGEST_SIDE} where something is said of each voxel",
+        source="sliding window: Isensee, Jaeger, Kohl, Petersen & Maier-Hein 2021",
         minimum=1,
         maximum=LARGEST_SIDE,
     )
@@ -173,16 +175,9 @@ class Volume(Kind):
         low, high = _range(voxels.rows, settings.volume_window)
         seen = np.clip(voxels.rows, low, high)
         spread_of_all = seen.std(axis=0)
-        extent, spacing = sight_of(plan)
-        depth, height, width = extent
-        most = settings.volume_patch or LARGEST_SIDE
-        sight = Sight(
-            extent,
-            spacing,
-            plan["measured"],
-            (min(depth, most), min(height, most), min(width, most)),
-            _has_own_scale(spreads.rows, settings),
-        )
+        sight = Sight(*sight_of(plan), plan["measured"], None, _has_own_scale(spreads.rows, settings))
+        if settings.volume_patch is not None:
+            sight = sight.at_a_time(settings.volume_patch)
         return VolumeField(
             name,
             sight,

@@ -14,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from instar.errors import UsageError
+from instar.networks import windows
 from instar.networks.base import Head, Inputs, Seen, networks
 from instar.networks.continuation import ContinuationHead
 from instar.networks.forecasts import Course, ForecastHead
@@ -33,6 +34,7 @@ from instar.networks.parts import (
 from instar.networks.planning import Plan, plan
 from instar.networks.rebuilding import Rebuilding
 from instar.networks.turning import Turning
+from instar.patches import Patches
 from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, continued_from
 
 
@@ -48,7 +50,9 @@ class Network(nn.Module):
 
     def __init__(self, inputs: Mapping[str, Shape], answers: Mapping[str, Answer], plan: Plan) -> None:
         super().__init__()
-        self.plan, self.targets, self.shapes = plan, tuple(answers), dict(inputs)
+        self.plan, self.targets = plan, tuple(answers)
+        self.patches = Patches.among(inputs, answers)
+        self.shapes = {name: shape.seen if isinstance(shape, Grid) else shape for name, shape in inputs.items()}
         built = build_parts(plan, inputs)
         places, parts = list(built), list(built.values())
         self.parts, self.members = nn.ModuleList(parts), members_of(parts)
@@ -66,7 +70,7 @@ class Network(nn.Module):
             self.steps = Steps(parts, reader, self.members)
         self.maps: Maps | None = None
         if plan.mapped is not None:
-            cells = math.prod(inputs[plan.mapped].extent)  # type: ignore[union-attr]
+            cells = math.prod(self.shapes[plan.mapped].extent)  # type: ignore[union-attr]
             self.maps = Maps(parts, places.index(plan.mapped), cells, self.members)
         self.course = continued_from(inputs)
         self.heads: nn.ModuleList = nn.ModuleList(self._head(answer) for answer in answers.values())
@@ -104,7 +108,8 @@ class Network(nn.Module):
                 return ContinuationHead(self.continued.body.step_width or 0, answer)
         elif isinstance(answer, Mapped):
             if self.maps is not None:
-                return make_map_head(answer, self.maps.width, plan.head)
+                seen = answer if self.patches is None else self.patches.seen(answer)
+                return make_map_head(seen, self.maps.width, plan.head)
         elif isinstance(answer, Anomaly):
             return self._asking_head(answer)
         elif isinstance(answer, Forecast) and self.own_head is None:
@@ -165,18 +170,23 @@ class Network(nn.Module):
             offered["course"] = Course(offered["vector"], grid, scale)
         return offered
 
-    def _outputs(self, inputs: Inputs, features: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Head, Any]]:
-        """Each target with its head, and the head's raw outputs."""
-        features = self._features(inputs) if features is None else features
-        for target, head in self._named_heads():
-            yield target, head, head(features[head.needs])
+    def _outputs(self, inputs: Inputs) -> tuple[dict[str, Any], Sequence[Tensor]]:
+        """Each target's raw outputs, and while training what each auxiliary classifier is given."""
+        if self.patches is not None and windows.exceeded(self.patches, inputs):
+            return windows.joined(self.patches, inputs, self), ()
+        features = self._features(inputs)
+        outputs = {target: head(features[head.needs]) for target, head in self._named_heads()}
+        return outputs, features.get("auxiliary", ())
 
     def _named_heads(self) -> Iterator[tuple[str, Head]]:
         return zip(self.targets, self.heads, strict=True)  # type: ignore[arg-type]
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Each target's raw outputs: (B, outputs), or (B, members, outputs); a `Memory` for what is written."""
-        return {target: outputs for target, _, outputs in self._outputs(inputs)}
+        """Each target's raw outputs: (B, outputs), or (B, members, outputs); a `Memory` for what is written.
+
+        Grids of which a patch is seen at a time are a patch while training, and else may be whole.
+        """
+        return self._outputs(inputs)[0]
 
     def loss(self, inputs: Inputs, targets: Mapping[str, Tensor], weight: Tensor | None = None) -> Tensor:
         """The mean of the targets' losses, a scalar; about 1 for the best constant answer.
@@ -185,21 +195,22 @@ class Network(nn.Module):
         eval mode it is the loss of `answer`, without label smoothing:
         what early stopping watches.
         """
-        features = self._features(inputs)
-        losses = [
-            head.loss(outputs, targets[target], weight) for target, head, outputs in self._outputs(inputs, features)
-        ]
+        outputs, auxiliary = self._outputs(inputs)
+        losses = [head.loss(outputs[target], targets[target], weight) for target, head in self._named_heads()]
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).mean()
-        for classifier, early in zip(self.auxiliary, features.get("auxiliary", ()), strict=False):
+        for classifier, early in zip(self.auxiliary, auxiliary, strict=False):
             loss = loss + classifier.loss(early, inputs, targets, weight)  # type: ignore[operator]
         return loss
 
     def answer(self, inputs: Inputs) -> dict[str, Tensor]:
         """Each target's answer in eval mode, probabilities or amounts in its field's scale, as `instar.shapes` says."""
-        return {target: head.answer(outputs) for target, head, outputs in self._outputs(inputs)}
+        outputs = self(inputs)
+        return {target: head.answer(outputs[target]) for target, head in self._named_heads()}
 
     def embed(self, inputs: Inputs) -> dict[str, Tensor]:
         """The few numbers that stand for each row, (B, width), by target whose head has such."""
+        if self.patches is not None and windows.exceeded(self.patches, inputs):
+            return windows.joined(self.patches, inputs, self.embed)
         seen = Seen(inputs, self._mean_vector)
         return {target: head.embed(seen) for target, head in self._named_heads() if head.needs == "inputs"}
 

@@ -14,6 +14,7 @@ from instar.networks.base import NetworkSpecification, networks
 from instar.networks.decoders import WritingSettings
 from instar.networks.heads import HeadSettings
 from instar.networks.rebuilding import RebuildingSettings
+from instar.patches import Patches
 from instar.settings import Settings, build
 from instar.shapes import (
     Anomaly,
@@ -207,6 +208,7 @@ def plan(
             remedy="Have it made of a table whose rows are steps: --forecast STEPS --steps TIME",
         )
     mapped = _mapped(inputs, written)
+    Patches.among(inputs, answers)  # refuses what does not fit
     chosen, why = _named(inputs, name, mapped) if name is not None else choose(inputs, rows, written)
     if mapped is not None and not networks[chosen[mapped]].maps:
         raise UsageError(
@@ -388,7 +390,8 @@ def _in_words(specification: NetworkSpecification) -> str:
 def bodies(inputs: Mapping[str, Shape], mapped: str | None = None) -> Iterator[tuple[str | None, Shape]]:
     """The joined Vector inputs under None, then each Grid and Tokens under its name.
 
-    Where answers are made of the grid ``mapped``, those that are aligned with it are further channels of it.
+    Where answers are made of the grid ``mapped``, those that are aligned with it are further channels of it. Of what is
+    seen a patch at a time, a body is one for patches.
     """
     stacked = {} if mapped is None else aligned(inputs, mapped)
     row = sum((shape for shape in inputs.values() if isinstance(shape, Vector)), Vector())
@@ -396,9 +399,9 @@ def bodies(inputs: Mapping[str, Shape], mapped: str | None = None) -> Iterator[t
         yield None, row
     for name, shape in inputs.items():
         if name == mapped:
-            yield name, replace(stacked[name], channels=sum(each.channels for each in stacked.values()))
+            yield name, replace(stacked[name].seen, channels=sum(each.channels for each in stacked.values()))
         elif not isinstance(shape, Vector) and name not in stacked:
-            yield name, shape
+            yield name, shape.seen if isinstance(shape, Grid) else shape
 
 
 def flattened(shape: Shape) -> Shape:
