@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 
 from instar.errors import SourceError
+from instar.sources import FileColumn
 from instar.sources.examples import EXAMPLES
 from instar.sources.locate import locate
 
@@ -268,6 +269,41 @@ def test_the_fingerprint_of_a_frame_is_of_its_content(change):
     frame = pl.DataFrame({"number": [1.0, None, 3.0], "text": ["a", "b", None], "flag": [True, None, False]})
     assert locate(frame).fingerprint() == locate(frame.to_pandas(use_pyarrow_extension_array=True)).fingerprint()
     assert locate(change(frame)).fingerprint() != locate(frame).fingerprint()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A working folder with two files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    return ["a.png", None, str(tmp_path / "b.png")]
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame, pd.DataFrame, dict])
+def test_cells_that_name_files_are_files(photos, frame):
+    column = whole(locate(frame({"photo": photos, "name": ["x", "y", "z"]})))["photo"]
+    assert [None if file is None else file.read() for file in column.files] == [b"a.png", None, b"b.png"]
+    assert whole(locate(frame({"photo": photos, "name": ["x", "y", "z"]})))["name"].to_list() == ["x", "y", "z"]
+
+
+def test_a_model_of_files_finds_them_in_frames_and_in_arrays_without_a_name(photos):
+    for shown in (pl.DataFrame({"photo": photos}), np.array(["a.png"]), {"photo": [None, None]}):
+        (column,) = whole(locate(shown, files=["photo"])).values()
+        assert isinstance(column, FileColumn)
+    (column,) = whole(locate(pl.DataFrame({"photo": photos}), files=[])).values()
+    assert column.dtype == pl.String
+
+
+def test_a_frame_names_no_file_outside_the_working_folder_unless_that_is_allowed(photos, tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    frame = pl.DataFrame({"photo": [str(tmp_path / "a.png"), "../b.png"]})
+    with pytest.raises(SourceError, match="outside the working folder") as caught:
+        locate(frame)
+    assert "row 1" in str(caught.value)
+    column = whole(locate(frame, allow_outside=True))["photo"]
+    assert [file.read() for file in column.files] == [b"a.png", b"b.png"]
 
 
 def test_a_fingerprint_is_the_same_in_every_process():

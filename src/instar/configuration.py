@@ -56,7 +56,9 @@ class LearnSettings(Settings):
         choices=("none", "color", "clarity", "detail"),
         common=True,
     )
-    allow_outside: bool = setting(False, "let a table name files outside its own folder", common=True)
+    allow_outside: bool = setting(
+        False, "let a table name files outside its own folder, or a frame outside the working one", common=True
+    )
 
     @property
     def unanswered(self) -> bool:

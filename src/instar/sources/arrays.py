@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
@@ -14,6 +15,7 @@ import polars as pl
 from instar.errors import SourceError
 from instar.sources.base import Column, FileColumn, Schema, Source, sources
 from instar.sources.columns import MemorySource, frame_columns, series_column
+from instar.sources.references import ROWS_TO_LOOK_FOR_FILES, References
 
 INPUT, TARGET = "input", "target"
 
@@ -24,7 +26,8 @@ class InMemory(MemorySource):
 
     An array or tensor alone is the column ``input``; in a pair the second is the column ``target``, and the first may
     also be a frame or a dictionary. An array of one axis is a column of cells, one of more has an array in each row.
-    Columns are a dictionary of cells by name, records a list of dictionaries; what a record lacks is missing.
+    Columns are a dictionary of cells by name, records a list of dictionaries; what a record lacks is missing. A column
+    whose cells name files, relative to the working folder, becomes a column of files.
     """
 
     @classmethod
@@ -49,10 +52,7 @@ class InMemory(MemorySource):
         else:
             columns = _columns(given, place)
             nameless = [INPUT] if _is_array(given) else []
-        for name in options.get("files") or ():
-            column = columns.get(name)
-            if isinstance(column, pl.Series) and column.null_count() == len(column):
-                columns[name] = FileColumn([None] * len(column))
+        columns |= _files(columns, nameless, place, options)
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             raise SourceError(
@@ -65,6 +65,25 @@ class InMemory(MemorySource):
             raise SourceError("There are no rows", where=place)
         schema = Schema(tuple(columns), rows=rows, target=target, nameless=tuple(nameless))
         return cls("frame" if _is_frame(given) else "arrays", place, columns, schema)
+
+
+def _files(
+    columns: Mapping[str, Column], nameless: Sequence[str], place: str, options: Mapping[str, Any]
+) -> dict[str, Column]:
+    """The columns whose cells name files, relative to the working folder, as columns of files. Raises SourceError."""
+    references = References(Path.cwd(), bool(options.get("allow_outside")), "the working folder")
+    named = options.get("files")
+    return {
+        name: references.column(column.cast(pl.String), lambda row: f"{place}, row {row + 1}")
+        for name, column in columns.items()
+        if isinstance(column, pl.Series)
+        and column.dtype in (pl.String, pl.Null)
+        and (references.named_by(_some(column)) if named is None or (named and name in nameless) else name in named)
+    }
+
+
+def _some(column: pl.Series) -> pl.Series:
+    return column.gather_every(-(-len(column) // ROWS_TO_LOOK_FOR_FILES) or 1)
 
 
 def _is_records(given: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Cells that name files: relative to their table's folder, and never outside it unless that is allowed."""
+"""Cells that name files: relative to a folder, their table's, and never outside it unless that is allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from instar.errors import SourceError
 from instar.sources.base import FileColumn, FileReference
 from instar.sources.slices import files_of, holds_slices
 
-_TRIED = 64
+# Of a table's rows so many are looked at to find columns that name files, and of their cells so many are tried.
+ROWS_TO_LOOK_FOR_FILES, _TRIED = 1000, 64
 
 
 class References:
@@ -20,12 +21,12 @@ class References:
 
     Parameters
     ----------
-    folder: what relative paths are relative to.
+    folder: what relative paths are relative to; ``called``: what an error calls it.
     allow_outside: whether a cell may name a file outside ``folder``, by ``..``, an absolute path or a symbolic link.
     """
 
-    def __init__(self, folder: Path, allow_outside: bool) -> None:
-        self.folder, self.allow_outside = folder, allow_outside
+    def __init__(self, folder: Path, allow_outside: bool, called: str = "the table's folder") -> None:
+        self.folder, self.allow_outside, self.called = folder, allow_outside, called
         self._root = os.path.realpath(folder)
         self._inside: dict[str, bool] = {}
 
@@ -50,7 +51,7 @@ class References:
         path = self.folder / cell
         if not self.allow_outside and not self._lies_inside(path):
             raise SourceError(
-                f"{cell!r} lies outside the table's folder",
+                f"{cell!r} lies outside {self.called}",
                 where=locate(row),
                 remedy="Move the file into the folder, or allow it with --allow-outside",
             )

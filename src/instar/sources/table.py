@@ -24,11 +24,10 @@ from instar.sources.base import Chunk, Column, Schema, Source, sources, thin
 from instar.sources.columns import ROWS_OF_A_CHUNK, check_columns, rows_of_a_chunk, series_column
 from instar.sources.delimited import Dialect, find_dialect
 from instar.sources.paths import existing_file, has_suffix, plain_name, reading, stamp
-from instar.sources.references import References
+from instar.sources.references import ROWS_TO_LOOK_FOR_FILES, References
 from instar.sources.text import Block, Position, TextFile, line_cut
 
 _HEAD = 1 << 20
-_ROWS_TO_LOOK_FOR_FILES = 1000
 _ATTEMPTS_TO_ALIGN = 16
 _BYTES_TO_ALIGN = 16 << 10
 _STRETCHES = 16
@@ -94,7 +93,7 @@ class TableSource(Source):
         files = self._files.intersection(self.schema().columns)
         if self._others_are_none:
             return files
-        sample = self.sample_frame(_ROWS_TO_LOOK_FOR_FILES)
+        sample = self.sample_frame(ROWS_TO_LOOK_FOR_FILES)
         return files | {series.name for series in sample if self._references.named_by(series)}
 
     def _columns(self, frame: pl.DataFrame, start: int | None) -> dict[str, Column]:
