@@ -21,7 +21,7 @@ TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eight
 # Names are put together from syllables: so many, and the exam has so many of them for itself.
 SYLLABLES = [consonant + vowel for consonant in "bdfghjklmnprstvwz" for vowel in "aeiou"]
 ENDINGS = ("", "n", "r", "s", "l", "th", "ck")
-NAMES, NAMES_OF_THE_EXAM = 1_000, 250
+NAMES, NAMES_OF_THE_EXAM = 4_000, 1_000
 
 
 def asked_and_answered(name: str) -> Path:
