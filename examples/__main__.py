@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 # In the order of the page.
 NAMES = (
     *("digits", "stamps", "hot_dog", "coloring", "spoken_words", "sentiment", "austen", "translation"),
-    *("genes", "fraud", "scans", "series", "ski_runs", "games", "driving", "more_examples"),
+    *("reasoning", "genes", "fraud", "scans", "series", "ski_runs", "games", "driving", "more_examples"),
 )
 HEAD = """# The gallery
 
