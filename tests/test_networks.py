@@ -46,6 +46,9 @@ SMALL = {
     "inception-time": {"width": 8, "depth": 3},
     "transformer": {"width": 16},
     "text-cnn": {"width": 16},
+    "embedding-bag": {"buckets": 1_000},
+    "gpt": {"width": 16, "depth": 2},
+    **{name: {"width": 16} for name in ("rnn-lm", "lstm-lm", "gru-lm")},
 } | {name: {"width": 16, "symbol_width": 16} for name in ("rnn", "lstm", "gru")}
 
 

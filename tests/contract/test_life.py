@@ -82,16 +82,16 @@ def learned_twice(source: dict, given: dict, folder: Path, *, stop_at: int) -> M
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_kind_is_an_input_from_training_to_evaluation(name: str, tmp_path: Path) -> None:
-    source = records(name, target=False)
-    model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"content={name}"], **QUICK)
+    source = records(name, target=False, rows=FEW)
+    model = instar.train(source, "answer", out=tmp_path / "run", kind=[f"content={name}"], **BRIEF)
     assert "content" in [each.name for each in model.inputs]
     before = model.predict_proba(source)
-    assert before.shape == (ROWS, 2)
+    assert before.shape == (FEW, 2)
     assert np.allclose(before.sum(axis=1), 1, atol=1e-5)
     loaded = instar.load(model.save(tmp_path / "copy"))
     assert np.array_equal(loaded.predict_proba(source), before)
     assert loaded.classes == model.classes
-    assert loaded.evaluate(source).metrics["accuracy"].rows == ROWS
+    assert loaded.evaluate(source).metrics["accuracy"].rows == FEW
     few = {column: values[:5] for column, values in source.items()}
     assert np.allclose(loaded.predict_proba(few), before[:5], atol=1e-5)
 
