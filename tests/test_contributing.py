@@ -76,7 +76,8 @@ def test_examples_are_listed(plugin: Path, tmp_path: Path) -> None:
 
 def test_examples_train_together_and_the_model_predicts(plugin: Path, tmp_path: Path) -> None:
     make_database(tmp_path / "runs.sqlite")
-    arguments = ("--target", "runner", "--network", "maxout", "--set", "maxout_width=16", "--epochs", "20", "--set", "folds=2")
+    arguments = ("--target", "runner", "--network", "maxout", "--epochs", "20")
+    arguments += ("--set", "maxout_width=16", "--set", "folds=2")
     instar(plugin, tmp_path, "train", "runs.sqlite", *arguments, "--out", "model")
     report = json.loads((tmp_path / "model" / "report.json").read_text(encoding="utf-8"))
     assert report["metrics"]["accuracy"]["value"] > 0.9

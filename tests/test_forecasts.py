@@ -1,6 +1,5 @@
 """Forecasts: windows cut out of series, an exam that lies later than what is learned, and what comes next."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 import instar
 from instar.answers import measure
-from instar.errors import ColumnError, InterruptionError, SettingError, SourceError, UsageError
+from instar.errors import ColumnError, SettingError, SourceError, UsageError
 from instar.evaluation.rivals.base import Inputs
 from instar.evaluation.rivals.forecasting import LaggedRidge, SeasonalNaive
 from instar.fields._window_scale import scale_of
@@ -23,6 +22,7 @@ from instar.sources.steps import in_windows
 from instar.sources.window_table import ForecastSettings
 from instar.sources.windows import WindowSource
 from instar.split import LEFT_OUT, TEST, TRAINING, VALIDATION, SplitSettings, split
+from interruption import learned_twice
 
 DAY = 86_400.0
 MONTHS = [f"{2000 + month // 12}-{month % 12 + 1:02}-01" for month in range(200)]
@@ -234,22 +234,7 @@ def test_what_comes_next_is_one_row_for_each_step(model):
 
 def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
     given = {**QUICK, "rivals": False, "epochs": 3}
-
-    def sha(name):
-        return hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
-
-    learn(shops(60), {**given, "out": str(tmp_path / "whole")})
-    asked = 0
-
-    def stop():
-        nonlocal asked
-        asked += 1
-        return asked == 6
-
-    with pytest.raises(InterruptionError):
-        learn(shops(60), {**given, "out": str(tmp_path / "stopped")}, should_stop=stop)
-    learn(shops(60), {**given, "out": str(tmp_path / "stopped")})
-    assert sha("whole") == sha("stopped")
+    learned_twice(shops(60), given, tmp_path, stop_at=6)
 
 
 def test_a_plain_table_of_several_targets_is_one_series_in_the_order_of_its_rows(tmp_path):

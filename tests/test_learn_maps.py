@@ -1,6 +1,5 @@
 """Pictures from pictures and masks from pictures, from files to files."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -9,8 +8,8 @@ from PIL import Image
 
 import instar
 from instar.batches import Examples
-from instar.errors import FolderError, InterruptionError, UsageError
-from instar.learn import learn
+from instar.errors import FolderError, UsageError
+from interruption import learned_twice
 
 QUICK = {"epochs": 2, "rivals": False, "batch": 16, "width": 4, "image_size": 16, "threads": 1}
 
@@ -121,10 +120,6 @@ def test_photo_and_mask_are_moved_alike(model, scenes):
     assert np.array_equal(again.targets["mask"], varied.targets["mask"])
 
 
-def sha(folder):
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
 @pytest.mark.parametrize("target", ["mask", "negative"])
 def test_a_stop_in_the_middle_ends_with_the_same_bits(target, tmp_path):
     generator = np.random.default_rng(1)
@@ -132,18 +127,7 @@ def test_a_stop_in_the_middle_ends_with_the_same_bits(target, tmp_path):
     answers = {"mask": (photos[..., 0] > 128).astype(np.uint8), "negative": 255 - photos}
     source = {"photo": photos, target: answers[target], "split": [part_of(row) for row in range(200)]}
     given = {"target": target, **QUICK, "batch": 64, "split": "split"}
-    learn(source, {**given, "out": str(tmp_path / "whole")})
-    asked = 0
-
-    def stop_at_the_fourth_step():
-        nonlocal asked
-        asked += 1
-        return asked == 4
-
-    with pytest.raises(InterruptionError):
-        learn(source, {**given, "out": str(tmp_path / "stopped")}, should_stop=stop_at_the_fourth_step)
-    learn(source, {**given, "out": str(tmp_path / "stopped")})
-    assert sha(tmp_path / "whole") == sha(tmp_path / "stopped")
+    learned_twice(source, given, tmp_path, stop_at=4)
 
 
 def test_rivals_answer_cell_by_cell(tmp_path):

@@ -10,7 +10,6 @@ import numpy as np
 
 import instar
 
-
 # The exam is of other scans, so one training is enough.
 QUICK = {"seed": 0, "epochs": 8, "width": 8, "batch": 16, "test_share": 0, "relearn_below": 0}
 

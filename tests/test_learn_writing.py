@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import polars as pl
 import pytest
 
 import instar
-from instar.errors import InterruptionError, SettingError, UsageError
-from instar.learn import learn
+from instar.errors import SettingError, UsageError
+from interruption import learned_twice
 
 COLORS, THINGS = ["red", "green", "blue", "gray"], ["Cat", "dog", "House", "tree", "boat"]
 QUICK = {"target": "said", "rivals": False, "epochs": 30, "batch": 64, "width": 32, "depth": 1, "dropout": 0.0}
@@ -60,19 +59,7 @@ def test_it_is_the_same_after_loading_and_on_other_examples(model: instar.Model,
 
 def test_a_stopped_training_ends_with_the_same_bits(tmp_path: Path) -> None:
     given = {**QUICK, "epochs": 2, "kind": ["said=text"], "dropout": 0.1}
-    asked = 0
-
-    def stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 7
-
-    learn(pairs(), {**given, "out": str(tmp_path / "whole")})
-    with pytest.raises(InterruptionError):
-        learn(pairs(), {**given, "out": str(tmp_path / "stopped")}, should_stop=stop)
-    learn(pairs(), {**given, "out": str(tmp_path / "stopped")})
-    hashes = [hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()) for name in ("whole", "stopped")]
-    assert hashes[0].digest() == hashes[1].digest()
+    learned_twice(pairs(), given, tmp_path, stop_at=7)
 
 
 def test_few_rows_are_examined_by_folds(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Grids that are too large to be seen whole: where patches lie, and how answers are put together from them."""
 
-import hashlib
-
 import nibabel
 import numpy as np
 import pytest
@@ -11,13 +9,13 @@ from hypothesis import strategies as st
 
 import instar
 from instar.batches import WATCHED_PATCHES, Batches, Examples
-from instar.errors import InterruptionError, UsageError
-from instar.learn import learn
+from instar.errors import UsageError
 from instar.networks import assemble
 from instar.patches import Patches
 from instar.shapes import NO_CLASS, Choice, Grid, Mask, Picture
 from instar.sources.locate import locate
 from instar.store import Store, StorePlan
+from interruption import learned_twice
 
 SIDE, PATCH, ROWS = 24, 12, 36
 QUICK = {
@@ -174,21 +172,7 @@ def test_small_things_are_found_at_full_resolution(specks, tmp_path):
 def test_a_stop_in_the_middle_ends_with_the_same_bits(specks, tmp_path):
     source = {name: values[:18] for name, values in specks.items()}
     given = {"target": "specks", **QUICK, "volume_size": SIDE, "volume_patch": 8, "split": "split", "epochs": 3}
-    learn(source, {**given, "kind": ["scan=volume"], "out": str(tmp_path / "whole")})
-    asked = 0
-
-    def stop_at_the_fourth_step():
-        nonlocal asked
-        asked += 1
-        return asked == 4
-
-    again = {**given, "kind": ["scan=volume"], "out": str(tmp_path / "stopped")}
-    with pytest.raises(InterruptionError):
-        learn(source, again, should_stop=stop_at_the_fourth_step)
-    learn(source, again)
-    whole, stopped = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped"))
-    assert hashlib.sha256(whole).hexdigest() == hashlib.sha256(stopped).hexdigest()
-    model = instar.load(tmp_path / "whole")
+    model = learned_twice(source, {**given, "kind": ["scan=volume"]}, tmp_path, stop_at=4)
     store = Store.build(locate(source), StorePlan({name: model.plans[name] for name in ("scan", "specks")}))
     examples = Examples(store, model.inputs, model.targets)
     training, watched = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 
 import instar
 from instar.cli import main
-from instar.errors import InterruptionError, UsageError
-from instar.learn import learn
+from instar.errors import UsageError
 from instar.shapes import Several
+from interruption import learned_twice
 
 ROWS = 1_200
 LABELS = ("cold", "heavy", "odd")
@@ -76,15 +75,7 @@ def test_the_command_line_writes_labels_and_their_probabilities(model, tmp_path,
 
 def test_a_stopped_run_ends_with_the_same_bits(table, tmp_path):
     given = {"target": "tags", **SETTINGS, "epochs": 3}
-    learn(str(table), {**given, "out": str(tmp_path / "whole")})
-    asked = iter(range(10**9))
-    with pytest.raises(InterruptionError):
-        learn(str(table), {**given, "out": str(tmp_path / "parts")}, should_stop=lambda: next(asked) == 20)
-    learn(str(table), {**given, "out": str(tmp_path / "parts")})
-    hashes = {
-        hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).digest() for name in ("whole", "parts")
-    }
-    assert len(hashes) == 1
+    learned_twice(str(table), given, tmp_path, stop_at=21)
 
 
 def test_lists_in_a_frame_and_in_records_are_labels_and_folds_examine_them(tmp_path):

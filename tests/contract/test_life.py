@@ -6,7 +6,6 @@ A kind or a network that a plug-in registers is taken along without a word here.
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,9 @@ import polars as pl
 import pytest
 
 import instar
-from instar.errors import InterruptionError
 from instar.fields import kinds
-from instar.learn import learn
-from instar.model import Model
 from instar.shapes import Answer, Forecast, Mapped, Shape, Vector
+from interruption import learned_twice
 from published import PUBLISHED, UNPUBLISHED
 
 INPUTS = [name for name, kind in kinds.items() if not kind.unanswered]
@@ -65,19 +62,6 @@ def shape_of(name: str) -> Shape | None:
     content, settings = kind.sample(np.random.default_rng(7)), kind.settings()
     plan = kind.survey(content, settings)
     return kind.fit("content", [kind.read(content, plan)], plan, settings, target=False).shape
-
-
-def learned_twice(source: dict, given: dict, folder: Path, *, stop_at: int) -> Model:
-    """A model learned at a stretch into ``whole``; stopped when asked for the so many-th time, it ends the same."""
-    model, _ = learn(source, {**given, "out": str(folder / "whole")})
-    asked = itertools.count(1)
-    stopped = {**given, "out": str(folder / "stopped")}
-    with pytest.raises(InterruptionError):
-        learn(source, stopped, should_stop=lambda: next(asked) == stop_at)
-    learn(source, stopped)
-    whole, resumed = ((folder / run / "model.safetensors").read_bytes() for run in ("whole", "stopped"))
-    assert whole == resumed
-    return model
 
 
 @pytest.mark.parametrize("name", INPUTS)
