@@ -105,7 +105,7 @@ def read_content(path: Path) -> Content:
 
     from instar.networks.assemble import Network
     from instar.networks.initialization import Undrawn
-    from instar.networks.planning import Plan
+    from instar.networks.plans import Plan
 
     declaration = read_declaration(path)
     file = TensorFile(path, declaration)

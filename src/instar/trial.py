@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from instar.networks.assemble import Network
-    from instar.networks.planning import Plan
+    from instar.networks.plans import Plan
     from instar.training.loop import Outcome
 
 Inputs = dict[str, "torch.Tensor"]

@@ -13,7 +13,8 @@ from instar.errors import UsageError, did_you_mean
 from instar.folder import is_model
 from instar.model import Model, load
 from instar.networks.base import PHOTOS, Example, NetworkSpecification, networks
-from instar.networks.planning import Plan, plan
+from instar.networks.planning import plan
+from instar.networks.plans import Plan
 from instar.shapes import Answer, Choice, Continuation, Grid, Mask, Shape, Tokens, Vector
 
 _SERIES, _SCANS = Example(Grid(1, (128,)), 2), Example(Grid(1, (32, 32, 32)), 2)

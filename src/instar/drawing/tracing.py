@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from instar.networks import windows
 from instar.networks.assemble import Network
 from instar.networks.initialization import Undrawn
-from instar.networks.planning import Plan
+from instar.networks.plans import Plan
 from instar.shapes import (
     SCALES,
     Amounts,

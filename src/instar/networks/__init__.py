@@ -2,7 +2,8 @@
 
 from instar.networks.assemble import Network, assemble
 from instar.networks.base import Body, Head, NetworkSpecification, networks
-from instar.networks.planning import Plan, choose, plan, setting_groups
+from instar.networks.planning import choose, plan, setting_groups
+from instar.networks.plans import Plan
 
 __all__ = [
     "Body",

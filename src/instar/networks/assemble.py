@@ -31,7 +31,8 @@ from instar.networks.parts import (
     members_of,
     side_by_side,
 )
-from instar.networks.planning import Plan, plan
+from instar.networks.planning import plan
+from instar.networks.plans import Plan
 from instar.networks.rebuilding import Rebuilding
 from instar.networks.turning import Turning
 from instar.patches import Patches

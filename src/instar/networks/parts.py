@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from instar.errors import SettingError, UsageError
 from instar.networks._sequences import trimmed
 from instar.networks.base import Body, Followed, Head, Inputs, Memory, networks
-from instar.networks.planning import Part, Plan, bodies, check_extent, flattened
+from instar.networks.planning import bodies, check_extent, flattened
+from instar.networks.plans import Part, Plan
 from instar.shapes import Grid, Shape, Tokens, aligned
 
 # Features that a hidden layer makes of those of several bodies.
