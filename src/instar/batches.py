@@ -31,8 +31,6 @@ PARTS = ("grid", "scale", "tokens", "subwords", "present")
 # Patches of each row that is looked at again and again while training: more, and the loss would be less a matter of
 # chance; but looking at all that a row has would take longer than learning from a patch of each.
 WATCHED_PATCHES = 8
-# Rows that are prepared to learn how many bytes one takes.
-PROBE_ROWS = 16
 
 
 class ReadColumn(Protocol):
@@ -281,8 +279,7 @@ class Examples:
     @cached_property
     def row_bytes(self) -> int:
         """How many bytes a prepared row takes."""
-        probe = self.take(np.arange(min(PROBE_ROWS, len(self.store))))
-        return max(1, -(-probe.bytes // max(1, len(probe))))
+        return max(1, self.take(np.arange(min(1, len(self.store)))).bytes)
 
     @property
     def block_rows(self) -> int:

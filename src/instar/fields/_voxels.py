@@ -68,7 +68,10 @@ def resampled(scan: Scan, extent: Triple, spacing: Spacing) -> np.ndarray:
     spacing, brings back what was made of the result.
     """
     layout = scan.layout
-    weights = [_weights(*each) for each in zip(layout.extent, layout.spacing, extent, spacing, strict=True)]
+    axes = list(zip(layout.extent, layout.spacing, extent, spacing, strict=True))
+    weights = [_weights(*each) for each in axes]
+    if all(_is_same(step, other) for _, step, _, other in axes):
+        return _placed(scan, weights, extent)
     deep, high, wide = (each.max(axis=1) > 0 for each in weights)
     inside = deep[:, None, None] & high[:, None] & wide
     result = np.empty((layout.channels, *extent), np.float32)
@@ -78,6 +81,20 @@ def resampled(scan: Scan, extent: Triple, spacing: Spacing) -> np.ndarray:
         planes = partial(_completed, scan, channel, surface)
         grid = np.matmul(weights[1], _along_depth(planes, layout.extent, weights[0]))
         result[channel] = np.where(inside, np.matmul(grid, weights[2].T), surface)
+    return result
+
+
+def _placed(scan: Scan, weights: list[np.ndarray], extent: Triple) -> np.ndarray:
+    """As `resampled`, many times as fast, where every voxel is one that there was."""
+    own, its = zip(*map(_matching, weights), strict=True)
+    result = np.empty((scan.layout.channels, *extent), np.float32)
+    step = max(1, _BLOCK // (scan.layout.extent[1] * scan.layout.extent[2]))
+    for channel, grid in enumerate(result):
+        grid[...] = surface = _surface(scan, channel)
+        for start in range(0, len(own[0]), step):
+            first, last = its[0][start], its[0][start : start + step][-1]
+            planes = _completed(scan, channel, surface, slice(first, last + 1))
+            grid[np.ix_(own[0][start : start + step], *own[1:])] = planes[:, its[1][:, None], its[2]]
     return result
 
 
