@@ -331,20 +331,19 @@ class Batches:
         augment: bool = False,
         shuffle: bool = True,
     ) -> None:
-        rows = np.asarray(rows, np.int64)
-        self._watched = examples.patches is not None and not augment
-        self.examples, self.rows = examples, np.repeat(rows, WATCHED_PATCHES) if self._watched else rows
+        self.examples, self.rows = examples, np.asarray(rows, np.int64)
         self.size, self.seed, self.augment, self.shuffle = size, seed, augment, shuffle
+        self._prepared: Batch | None = None
+        self._watched = examples.patches is not None and not augment
+        if self._watched and len(rows):
+            self._prepared = Batch.joined(list(self._watched_patches()))
+            self.rows = self._prepared.rows.numpy()
         whole, rest = divmod(len(self.rows), size)
         self.steps = whole + (rest > (1 if whole else 0))
         row_bytes = examples.row_bytes if len(self.rows) else 1
         self._per_block = max(1, BLOCK_BYTES // (row_bytes * size))
         most = PREPARED_BYTES if examples.fix is None else FIXED_BYTES
-        self._prepared: Batch | None = None
-        if self._watched and len(rows):
-            every = torch.arange(len(self.rows))
-            self._prepared = Batch.joined([self._patches(every, 0, step) for step in range(self.steps)])
-        elif row_bytes * len(self.rows) <= most:
+        if self._prepared is None and row_bytes * len(self.rows) <= most:
             self._prepared = self._prepare_all()
 
     def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
@@ -362,6 +361,12 @@ class Batches:
             for each in range(max(step, first_step), after):
                 batch = block[(each - step) * self.size : self._stop(each) - step * self.size]
                 yield self._augmented(batch, number, each) if self.augment else batch
+
+    def _watched_patches(self) -> Iterator[Batch]:
+        for start in range(0, len(self.rows), self.examples.block_rows):
+            whole = self.examples.take(self.rows[start : start + self.examples.block_rows])
+            for number in range(WATCHED_PATCHES):
+                yield self.examples.cut(whole, seed_for(self.seed, "watched patches", start, number))
 
     def _patches(self, order: Tensor, epoch: int, step: int) -> Batch:
         """A patch of each row of a step; of the rows no more are held whole at a time than a block has."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
 LARGEST_VALUE = 2**31 - 1
+# Values that lie no farther apart have a table of their codes.
+LARGEST_TABLE = 1 << 16
 # Numbers in a mask of any axes at most.
 LARGEST_MASK = 2**28
 
@@ -49,9 +51,14 @@ class Coded:
 
     def codes(self, content: np.ndarray, ignored: int | None) -> np.ndarray:
         """uint8 of the same shape: a code, `STRANGE_CLASS` for other values, `NO_CLASS` for the one that is ignored."""
-        places = np.searchsorted(self.values, content)
-        codes = np.minimum(places, len(self.values) - 1).astype(np.uint8)
-        codes[self.values[codes] != content] = STRANGE_CLASS
+        least, largest = int(self.values[0]), int(self.values[-1])
+        if largest - least < LARGEST_TABLE:  # a look at a table is ten times as fast as a search
+            table = np.full(largest - least + 3, STRANGE_CLASS, np.uint8)
+            table[self.values.astype(np.int64) - (least - 1)] = np.arange(len(self.values))
+            codes = table[np.clip(content.astype(np.int64), least - 1, largest + 1) - (least - 1)]
+        else:
+            codes = np.minimum(np.searchsorted(self.values, content), len(self.values) - 1).astype(np.uint8)
+            codes[self.values[codes] != content] = STRANGE_CLASS
         if ignored is not None:
             codes[content == ignored] = NO_CLASS
         if self.form == VOXELS:
