@@ -9,7 +9,6 @@ from instar.drawing.subjects import subject
 from instar.drawing.tracing import multiply_adds, parameters, without_memory
 from instar.networks import assemble, networks
 from instar.shapes import Choice, Encoder, Grid, Tokens, Vector
-from instar.words import short_count
 
 PAGE = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
 SHAPES = {
@@ -21,6 +20,14 @@ SHAPES = {
     "pretrained pieces": Tokens(500, 20, encoder=Encoder("minilm", 1, 4, 2, 4, 20)),
 }
 ORDER = sorted(networks.items(), key=lambda entry: (entry[1].year, entry[0]))
+
+
+def short_count(count):
+    """A large number in three digits: ``950``, ``61.0 thousand``, ``4.10 million``."""
+    for size, name in ((10**9, "billion"), (10**6, "million"), (10**3, "thousand")):
+        if count >= size:
+            return f"{count / size:#.3g}".rstrip(".") + f" {name}"
+    return str(count)
 
 
 def rows(columns):

@@ -8,14 +8,6 @@ def counted(count: int, noun: str = "row") -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def short_count(count: int) -> str:
-    """A large number in three digits: ``950``, ``61.0 thousand``, ``4.10 million``."""
-    for size, name in ((10**9, "billion"), (10**6, "million"), (10**3, "thousand")):
-        if count >= size:
-            return f"{count / size:#.3g}".rstrip(".") + f" {name}"
-    return str(count)
-
-
 def percent(share: float) -> str:
     """``7 %``; with two decimals where a share is so near to nothing or all that it would look like it."""
     return f"{100 * share:.0f} %" if 0.01 <= share <= 0.99 or share in (0, 1) else f"{100 * share:.2f} %"

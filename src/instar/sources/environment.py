@@ -64,11 +64,6 @@ class Environment(Source):
         return cls(identifier, specification)
 
     @property
-    def imports(self) -> bool:
-        """Whether a module is imported to make it known, which only a person may ask for."""
-        return ":" in self.identifier
-
-    @property
     def longest(self) -> int | None:
         """After how many steps it ends every episode by itself, where it does."""
         steps: int | None = self.specification.max_episode_steps
