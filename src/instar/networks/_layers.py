@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from instar.networks.activations import ACTIVATIONS
 
 CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 AVERAGE_POOLS: dict[int, Callable[..., nn.Module]] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
@@ -68,3 +71,16 @@ def map_normalization(name: str, channels: int) -> list[nn.Module]:
 def dropout_layer(share: float) -> list[nn.Module]:
     """A dropout layer, or nothing where nothing is dropped, so that a plain network pays nothing for it."""
     return [nn.Dropout(share)] if share > 0 else []
+
+
+def hidden_layers(
+    incoming: int, widths: Sequence[int], activation: str, normalization: str, dropout: float
+) -> nn.Sequential:
+    """Dense layers, (B, incoming) to (B, widths[-1]), each normalized, activated and dropped from as the names say."""
+    layers: list[nn.Module] = []
+    for before, width in pairwise((incoming, *widths)):
+        layers.append(nn.Linear(before, width))
+        normalized = normalization_layer(normalization, width)
+        layers += [] if normalized is None else [normalized]
+        layers += [ACTIVATIONS[activation](), *dropout_layer(dropout)]
+    return nn.Sequential(*layers)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from instar.errors import SettingError
 from instar.networks import _settings
-from instar.networks._layers import dropout_layer, normalization_layer
-from instar.networks.activations import ACTIVATIONS
+from instar.networks._layers import hidden_layers
 from instar.networks.base import Body, network
 from instar.networks.embedding import RowEmbedding
 from instar.networks.heads import PerceptronHead
@@ -93,16 +92,11 @@ class MLP(Body):
     def __init__(self, shape: Vector, settings: MLPSettings) -> None:
         super().__init__()
         self.embedding = RowEmbedding(shape, settings.number_embedding, settings.number_bins, settings.number_width)
-        layers: list[nn.Module] = []
-        incoming = self.embedding.width
-        for width in settings.widths or (settings.width,) * settings.depth:
-            normalization = normalization_layer(settings.normalization, width)
-            layers += [nn.Linear(incoming, width)]
-            layers += [normalization] if normalization is not None else []
-            layers += [ACTIVATIONS[settings.activation](), *dropout_layer(settings.dropout)]
-            incoming = width
-        self.layers = nn.Sequential(*layers)
-        self.width = incoming
+        widths = settings.widths or (settings.width,) * settings.depth
+        self.layers = hidden_layers(
+            self.embedding.width, widths, settings.activation, settings.normalization, settings.dropout
+        )
+        self.width = widths[-1]
         initialize_weights(self.layers, settings.initialization, settings.activation)
 
     def initialize(self, *inputs: Tensor | None) -> None:

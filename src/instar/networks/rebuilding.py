@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instar.networks._layers import CONVOLUTIONS
-from instar.networks.base import Head, Inputs, Seen
+from instar.networks.base import Inputs, Seen
+from instar.networks.oddness import OddnessHead
 from instar.settings import Settings, setting
 from instar.shapes import Anomaly, Grid, Shape, Tokens, Vector
 
@@ -41,14 +42,12 @@ class RebuildingSettings(Settings):
     )
 
 
-class Rebuilding(Head):
+class Rebuilding(OddnessHead):
     """What is `Seen` to how badly each input is rebuilt, (B, parts), NaN where it is missing.
 
     An input's error is its surprise in nats beside that of its mean, or of its frequencies: half the squared error for
     numbers, which have variance about 1, cross entropy for codes and for the symbols of a sequence, in any order.
     """
-
-    needs = "inputs"
 
     def __init__(self, width: int, shapes: Mapping[str, Shape], answer: Anomaly, settings: RebuildingSettings) -> None:
         super().__init__()
@@ -85,22 +84,6 @@ class Rebuilding(Head):
         placed = torch.empty_like(joined)
         placed[:, self.order] = joined
         return placed
-
-    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        return mean_of_known(outputs, weight)
-
-    def answer(self, outputs: Tensor) -> Tensor:
-        return outputs
-
-    def soften(self, target: Tensor) -> Tensor:
-        return target
-
-
-def mean_of_known(errors: Tensor, weight: Tensor | None) -> Tensor:
-    """A scalar: the mean of (B, parts) that are not NaN."""
-    known = ~errors.isnan()
-    counted = known.to(errors.dtype) if weight is None else known * weight[:, None]
-    return (torch.where(known, errors, 0.0) * counted).sum() / counted.sum().clamp(min=1e-12)
 
 
 def noised(inputs: Inputs, share: float) -> dict[str, Tensor]:

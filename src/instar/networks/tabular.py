@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from instar.networks import _settings
-from instar.networks._layers import dropout_layer, normalization_layer
-from instar.networks.activations import ACTIVATIONS
+from instar.networks._layers import hidden_layers
 from instar.networks.base import Body, network
 from instar.networks.embedding import RowEmbedding
 from instar.networks.initialization import initialize_weights
@@ -44,16 +43,11 @@ class TabM(Body):
         self.embedding = RowEmbedding(shape, settings.number_embedding, settings.number_bins, settings.number_width)
         self.members = settings.members
         self.scales = nn.Parameter(torch.empty(settings.members, self.embedding.width).normal_())
-        layers: list[nn.Module] = []
-        incoming = self.embedding.width
-        for _ in range(settings.depth):
-            normalization = normalization_layer(settings.normalization, settings.width)
-            layers += [nn.Linear(incoming, settings.width)]
-            layers += [normalization] if normalization is not None else []
-            layers += [ACTIVATIONS[settings.activation](), *dropout_layer(settings.dropout)]
-            incoming = settings.width
-        self.layers = nn.Sequential(*layers)
-        self.width = incoming
+        widths = (settings.width,) * settings.depth
+        self.layers = hidden_layers(
+            self.embedding.width, widths, settings.activation, settings.normalization, settings.dropout
+        )
+        self.width = widths[-1]
         initialize_weights(self.layers, settings.initialization, settings.activation)
 
     def initialize(self, *inputs: Tensor | None) -> None:

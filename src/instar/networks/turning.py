@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from instar.networks.base import Head, Inputs, Seen
-from instar.networks.rebuilding import mean_of_known
+from instar.networks.base import Inputs, Seen
+from instar.networks.oddness import OddnessHead
 from instar.shapes import Anomaly, Grid
 
 # How far pictures are shifted, as a share of their sides; and the shifts: along each axis back, not at all, on.
@@ -22,13 +22,12 @@ _SHIFTS = [(rows, columns) for rows in (-1, 0, 1) for columns in (-1, 0, 1)]
 _STILL = _SHIFTS.index((0, 0))
 
 
-class Turning(Head):
+class Turning(OddnessHead):
     """What is `Seen` to how badly a picture's turns and shifts are told, (B, 1), NaN where it is missing.
 
     In training each picture is turned and shifted once, at random; else in eight ways, among them every turn and shift.
     """
 
-    needs = "inputs"
     draws = True
 
     def __init__(self, width: int, shape: Grid, answer: Anomaly) -> None:
@@ -78,15 +77,6 @@ class Turning(Head):
             return pictures[:, :, top : top + grid.shape[2], left : left + grid.shape[3]]
 
         return _each(margin, shift, len(_SHIFTS), one, like=grid)
-
-    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        return mean_of_known(outputs, weight)
-
-    def answer(self, outputs: Tensor) -> Tensor:
-        return outputs
-
-    def soften(self, target: Tensor) -> Tensor:
-        return target
 
     def embed(self, outputs: Seen) -> Tensor:
         return outputs.features(outputs.inputs)
