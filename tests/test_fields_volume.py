@@ -450,6 +450,14 @@ def test_a_volume_is_seen_in_patches_where_somebody_says_so_or_its_voxels_are_an
     assert torch.equal(still.augment(patch, torch.Generator().manual_seed(0))["grid"], patch["grid"])
 
 
+def test_who_reads_large_scans_coarsely_is_told_so_unless_they_asked_for_it():
+    large = files(nifti(body((60, 20, 20))))
+    (field, _), (asked, _) = fit(large), fit(large, volume_size=LONGEST_SIDE)
+    assert f"{LONGEST_SIDE} voxels along its longest side, of 60" in field.advice and "volume_size=60" in field.advice
+    assert field.leading().advice == field.advice
+    assert asked.advice == fit(large, volume_size=60)[0].advice == fit(files(nifti(body())))[0].advice == ""
+
+
 def test_nothing_is_mirrored_unless_asked():
     volumes = np.random.default_rng(7).normal(size=(16, 9, 9, 9))
     field, arrays = fit(volumes, **STILL)

@@ -102,6 +102,7 @@ def surveyed(sample: Column, side: int | None, spacing: tuple[float, ...], maxim
         "extent": list(extent),
         "spacing": list(steps),
         "measured": measured,
+        "own_side": max(fitting(found, LARGEST_SIDE, (), measured=measured)[0]),
         "maximum_voxels": maximum_voxels,
     }
 

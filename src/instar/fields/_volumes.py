@@ -63,7 +63,7 @@ class Sight:
 class VolumeField(Field):
     """A volume as an input: values between two bounds, each channel with mean 0 and variance 1.
 
-    mean, scale, low, high: (channels,), of the training voxels.
+    mean, scale, low, high: (channels,), of the training voxels. advice: see `Field`.
     """
 
     kind = "volume"
@@ -79,8 +79,9 @@ class VolumeField(Field):
         scale: np.ndarray,
         low: np.ndarray,
         high: np.ndarray,
+        advice: str = "",
     ) -> None:
-        self.name, self.sight, self.looking = name, sight, looking
+        self.name, self.sight, self.looking, self.advice = name, sight, looking, advice
         self.mean, self.scale, self.low, self.high = mean, scale, low, high
         self.shape: Grid = Grid(len(mean), sight.extent, patch=() if sight.seen == sight.extent else sight.seen)
         # A patch lies anywhere already, and what lies beyond its edges is known.
@@ -120,7 +121,8 @@ class VolumeField(Field):
         if self.sight.patch is not None:
             return self
         scales = {"mean": self.mean, "scale": self.scale, "low": self.low, "high": self.high}
-        return VolumeField(self.name, self.sight.at_a_time(LONGEST_SIDE), self.looking, **scales)
+        sight = self.sight.at_a_time(LONGEST_SIDE)
+        return VolumeField(self.name, sight, self.looking, **scales, advice=self.advice)
 
     def show(self, arrays: Arrays, row: int) -> View:
         if not arrays.present[row]:

@@ -186,6 +186,7 @@ class Volume(Kind):
             scale=np.where(spread_of_all > 0, spread_of_all, 1.0),
             low=low,
             high=high,
+            advice=_advice(plan, settings),
         )
 
     def restore(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Field:
@@ -215,6 +216,15 @@ def _check(settings: VolumeSettings) -> None:
             f"Setting 'volume_spacing' must be one number or three, and is {spacing}",
             remedy="Write it as --set volume_spacing=2, or volume_spacing=5,1,1 for depth, height and width",
         )
+
+
+def _advice(plan: Mapping[str, Any], settings: VolumeSettings) -> str:
+    """What helps where scans are read more coarsely than they are, and nobody has said how they are to be read."""
+    seen, own = max(plan["extent"]), plan["own_side"]
+    if settings.volume_size is not None or settings.volume_spacing or seen >= own:
+        return ""
+    what = f"is read with {seen} voxels along its longest side, of {own} that most scans have"
+    return f"{what}; where what matters is small, it takes longer and finds more with --set volume_size={own}"
 
 
 def _range(voxels: np.ndarray, window: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
