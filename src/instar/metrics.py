@@ -191,8 +191,8 @@ METRICS: dict[str, Metric] = {
     ),
     "explained": Metric(
         "explained share",
-        "How much less wrong than the constant answer it is about the rows themselves: about inputs, rebuilt from "
-        "few numbers, or about how pictures were turned.",
+        "How much less wrong than the constant answer it is about the rows themselves: about columns, each told from "
+        "others, and about pictures, recordings and texts, rebuilt from few numbers.",
         maximum=1,
     ),
     "mae": Metric(

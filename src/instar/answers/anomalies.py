@@ -33,11 +33,12 @@ _LEAST = 1e-9
 
 class AnomalyType(AnswerType[Anomaly]):
     task = "anomaly-detection"
+    tells_unlike = True
     claim = (
-        "A row is called odd where it is unlike the rows that were learned from, which may be for good reasons; and of "
-        "what is odd, whatever stood often among these rows is usual to the network."
+        "Of each row, anomaly says which share of rows like those learned from is less odd, and oddest which input is "
+        "the least usual. A row is called odd where it is unlike the rows that were learned from, which may be for "
+        "good reasons; and of what is odd, whatever stood often among these rows is usual to the network."
     )
-
     unscored = "nothing says which rows are odd, and its errors are not of the network's sort"
 
     def main_metric(self, answer: Anomaly) -> str:

@@ -159,6 +159,7 @@ class AnswerType(ABC, Generic[A]):
     ``task``: the ending of Hugging Face's word for it, as in ``image-classification``; ``claim``: what the certainty
     that goes with an answer may claim, a sentence; ``nothing``: what stands for the answer to an unreadable row;
     ``unscored``: why answers have no score, in a phrase;
+    ``tells_unlike``: whether an answer is itself how unlike the rows that were learned from a row is;
     ``part``: what is told by itself where an answer has classes or labels, one and several of them.
     """
 
@@ -166,6 +167,7 @@ class AnswerType(ABC, Generic[A]):
     claim: ClassVar[str]
     unscored: ClassVar[str] = "no score can be given on these rows"
     nothing: ClassVar[Any] = np.nan
+    tells_unlike: ClassVar[bool] = False
     part: ClassVar[tuple[str, str]] = ("class", "classes")
 
     def unlearned(self, name: str, details: Details) -> str:

@@ -30,7 +30,8 @@ def claims(report: Report) -> list[str]:
         )
     sentences += [sentence for result in report.targets for sentence in _about_classes(result)]
     sentences += dict.fromkeys(type_of(result.answer).claim for result in report.targets)
-    sentences.append("An input unlike anything in the training is still answered; nothing warns of it.")
+    if not any(type_of(result.answer).tells_unlike for result in report.targets):
+        sentences.append("An input unlike anything in the training is still answered; nothing warns of it.")
     return sentences
 
 

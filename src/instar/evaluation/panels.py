@@ -177,7 +177,12 @@ def mistakes_panel(result: TargetResult) -> str:
 
 def oddest_panel(result: TargetResult) -> str:
     """The rows that are most unlike those learned from, and the inputs that make them so, the oddest first."""
-    return _mistakes(result.details.oddest, "odd in", "odd in")
+    rows = _mistakes(result.details.oddest, "odd in", "odd in")
+    note = (
+        "The most unlike those that were learned from, the oddest first, and the inputs that make each so. "
+        "What is unlike the rest need not be wrong."
+    )
+    return f'<p class="note">{note}</p>{rows}' if rows else ""
 
 
 def _mistakes(mistakes: Sequence[Mistake], answered: str, head_of_answers: str) -> str:

@@ -3,6 +3,11 @@
 What rows have in common has to pass a bottleneck (Rumelhart, Hinton & Williams 1986), and a row that lacks it is
 rebuilt badly (Hawkins, He, Williams & Baxter 2002). Noise on what goes in, and none on what has to come out, makes the
 network learn how inputs belong together rather than copy them (Vincent, Larochelle, Bengio & Manzagol 2008).
+
+Of a row of few columns a bottleneck leaves nothing out, and what is far off is copied as well as the rest. So its cells
+are hidden, as many as chance will have it, and told from those that are seen. Averaged over how many are hidden, the
+surprise at a cell is its share of the row's negative log density, whatever the order in which cells are told (Uria,
+Murray & Larochelle 2014): high where a cell is unusual by itself, and where it does not suit the rest.
 """
 
 from __future__ import annotations
@@ -23,6 +28,8 @@ from instar.shapes import Anomaly, Grid, Shape, Tokens, Vector
 # What hardly varied in training would make every row odd in which it does; so much counts as varying, in nats.
 _LEAST = 0.05
 _UNKNOWN = 1
+# Cells of a row are hidden in turn in so many groups at most; each by itself would take too long where they are many.
+_GROUPS = 8
 # A picture grows from about so many cells along a side.
 _FIRST_CELLS = 4
 
@@ -31,8 +38,8 @@ _FIRST_CELLS = 4
 class RebuildingSettings(Settings):
     noise: float = setting(
         0.1,
-        "share of a training row's numbers and codes that are another row's when it goes in, and of its symbols that "
-        "are unknown; how much noise grids get, beside their spread",
+        "share of a training text's symbols that are unknown when it goes in; how much noise grids get, beside their "
+        "spread",
         minimum=0,
         maximum=0.9,
         source="Vincent, Larochelle, Bengio & Manzagol 2008",
@@ -51,7 +58,7 @@ class Rebuilding(OddnessHead):
 
     def __init__(self, width: int, shapes: Mapping[str, Shape], answer: Anomaly, settings: RebuildingSettings) -> None:
         super().__init__()
-        self.noise, self.draws = settings.noise, settings.noise > 0
+        self.noise = settings.noise
         self.bottleneck = nn.Linear(width, answer.width)
         vectors = {name: shape for name, shape in shapes.items() if isinstance(shape, Vector)}
         self.order = [
@@ -65,6 +72,7 @@ class Rebuilding(OddnessHead):
             elif isinstance(shape, Tokens):
                 others.append(BagDecoder(name, answer.width, shape, settings.rebuilding_width))
         self.others = nn.ModuleList(others)
+        self.draws = self.row is not None or self.noise > 0
 
     def initialize(self, inputs: Inputs) -> None:
         for decoder in (*([] if self.row is None else [self.row]), *self.others):
@@ -75,27 +83,62 @@ class Rebuilding(OddnessHead):
         return embedded
 
     def forward(self, features: Seen) -> Tensor:
-        inputs = features.inputs
-        noisy = noised(inputs, self.noise) if self.training and self.noise else inputs
-        code = self.bottleneck(features.features(noisy))
-        errors = [] if self.row is None else [self.row(code, inputs)]
-        errors += [decoder(code, inputs)[:, None] for decoder in self.others]
-        joined = torch.cat(errors, 1)
+        cells, device = 0 if self.row is None else self.row.cells, self.bottleneck.weight.device
+        if self.training:
+            noisy = noised(features.inputs, self.noise) if self.noise else features.inputs
+            rows = len(next(iter(features.inputs.values())))
+            joined = self._errors(features, noisy, hidden_by_chance(rows, cells, device))
+        else:
+            turns = hidden_in_turn(cells, device)
+            joined = torch.stack([self._errors(features, features.inputs, weight) for weight in turns]).mean(0)
         placed = torch.empty_like(joined)
         placed[:, self.order] = joined
         return placed
 
+    def _errors(self, features: Seen, given: Inputs, weight: Tensor) -> Tensor:
+        """(B, parts), the row's before all others, where what goes in is ``given`` without cells that have a weight."""
+        inputs = features.inputs
+        code = self.bottleneck(features.features(without(given, weight > 0)))
+        errors = [] if self.row is None else [self.row(code, inputs, weight)]
+        return torch.cat([*errors, *(decoder(code, inputs)[:, None] for decoder in self.others)], 1)
+
+
+def hidden_by_chance(rows: int, cells: int, device: torch.device) -> Tensor:
+    """(rows, cells): 0 where a cell is seen, else how much it counts; draws from torch's global generator.
+
+    Each number of hidden cells, none and all included, is as likely as any other, and counts as much as any other.
+    """
+    hidden = torch.rand(rows, cells, device=device) < torch.rand(rows, 1, device=device)
+    return hidden * (cells + 1) / hidden.sum(1, keepdim=True).clamp(min=1)
+
+
+def hidden_in_turn(cells: int, device: torch.device) -> list[Tensor]:
+    """(1, cells) each, as `hidden_by_chance`: all cells hidden, then each half, each quarter and so on; means 1."""
+    counts = [1]
+    while 2 * counts[-1] <= min(cells, _GROUPS):
+        counts.append(2 * counts[-1])
+    places = torch.arange(cells, device=device)
+    weight = sum(counts) / len(counts)
+    return [((places % count == turn) * weight)[None] for count in counts for turn in range(count)]
+
+
+def without(inputs: Inputs, hidden: Tensor) -> dict[str, Tensor]:
+    """Inputs of which the numbers and codes ``hidden``, (B or 1, cells), are as if they were missing."""
+    seen, place = dict(inputs), 0
+    for name in ("numbers", "codes"):
+        if name in inputs:
+            width = inputs[name].shape[1]
+            seen[name] = inputs[name].masked_fill(hidden[:, place : place + width], 0)
+            place += width
+    return seen
+
 
 def noised(inputs: Inputs, share: float) -> dict[str, Tensor]:
-    """Inputs of which a ``share`` is another row's, or unknown, or noise; draws from torch's global generator."""
+    """Inputs of which a ``share`` of the symbols is unknown, and grids have noise; draws from the global generator."""
     noisy = dict(inputs)
     for name, content in inputs.items():
         part = name.split("/", 1)[0]
-        if part in ("numbers", "codes") and content.shape[1]:
-            others = torch.randint(len(content), content.shape, device=content.device)
-            chosen = torch.rand(content.shape, device=content.device) < share
-            noisy[name] = torch.where(chosen, content.gather(0, others), content)
-        elif part == "grid":
+        if part == "grid":
             noisy[name] = content + share * content.std().nan_to_num() * torch.randn_like(content)
         elif part == "tokens":
             hidden = (torch.rand(content.shape, device=content.device) < share) & (content > 0)
@@ -104,7 +147,10 @@ def noised(inputs: Inputs, share: float) -> dict[str, Tensor]:
 
 
 class RowDecoder(nn.Module):
-    """(B, bottleneck) to the errors of all Vector inputs, (B, inputs), in their order."""
+    """(B, bottleneck) to the errors of all Vector inputs, (B, inputs), in their order.
+
+    Its cells are numbers and, after these, codes.
+    """
 
     def __init__(self, bottleneck: int, shapes: list[Vector], width: int) -> None:
         super().__init__()
@@ -112,7 +158,7 @@ class RowDecoder(nn.Module):
         self.cardinalities = [size for shape in shapes for size in shape.cardinalities]
         self.number_of = [place for place, shape in enumerate(shapes) for _ in range(shape.width)]
         self.code_of = [place for place, shape in enumerate(shapes) for _ in shape.cardinalities]
-        self.count = len(shapes)
+        self.count, self.cells = len(shapes), self.numbers + len(self.cardinalities)
         self.hidden = nn.Sequential(nn.Linear(bottleneck, width), nn.ReLU())
         self.output = nn.Linear(width, self.numbers + sum(self.cardinalities))
         nn.init.zeros_(self.output.weight)  # it begins as the constant answer
@@ -129,14 +175,15 @@ class RowDecoder(nn.Module):
             counts = torch.bincount(inputs["codes"][:, place], minlength=size).float()
             parts.append(torch.log((counts + 1 / size) / (counts.sum() + 1)))
         self.output.bias.copy_(torch.cat(parts))
-        surprise = self._surprise(self.output.bias.expand(len(next(iter(inputs.values()))), -1), inputs)
+        rows = len(next(iter(inputs.values())))
+        surprise = self._surprise(self.output.bias.expand(rows, -1), inputs, self.constant.new_ones(1, self.cells))
         self.constant.copy_(surprise.mean(0).clamp(min=_LEAST))
 
-    def forward(self, code: Tensor, inputs: Inputs) -> Tensor:
-        return self._surprise(self.output(self.hidden(code)), inputs) / self.constant
+    def forward(self, code: Tensor, inputs: Inputs, weight: Tensor) -> Tensor:
+        return self._surprise(self.output(self.hidden(code)), inputs, weight) / self.constant
 
-    def _surprise(self, said: Tensor, inputs: Inputs) -> Tensor:
-        """(B, inputs) in nats."""
+    def _surprise(self, said: Tensor, inputs: Inputs, weight: Tensor) -> Tensor:
+        """(B, inputs) in nats; each cell's counts as often as its ``weight`` (B or 1, cells) says."""
         columns, places = [], []
         if self.numbers:
             columns.append((said[:, : self.numbers] - inputs["numbers"]).square() / 2)
@@ -148,7 +195,7 @@ class RowDecoder(nn.Module):
             start += size
         places += self.code_of
         where = torch.tensor(places, device=said.device)
-        return said.new_zeros(len(said), self.count).index_add(1, where, torch.cat(columns, 1))
+        return said.new_zeros(len(said), self.count).index_add(1, where, torch.cat(columns, 1) * weight)
 
 
 class GridDecoder(nn.Module):

@@ -131,8 +131,10 @@ def isolation_forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 )
 def principal_components(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     assert isinstance(answer, Anomaly)
-    # Its errors are those of a network only where squared errors are all that both have.
-    explains = answer.question == "rebuild" and not inputs.codes.shape[1] and not inputs.sequences
+    # Its errors are those of a network only of grids: cells of rows are hidden from the network.
+    explains = (
+        answer.question == "rebuild" and inputs.codes.shape[1] == _cells(inputs).start == len(inputs.sequences) == 0
+    )
     return [Projection(_cells(inputs), answer.width, explains, seed)]
 
 
