@@ -234,15 +234,13 @@ class Mask:
 @dataclass(frozen=True)
 class Anomaly:
     """How unlike the rows that were learned from a row is, which no row says: of each of ``parts``, the inputs, how
-    badly a network tells it, 1 being as badly as who always answers the same.
+    badly a network rebuilds it from ``width`` numbers, 1 being as badly as who always answers the same.
 
-    question: what the network is asked: to ``rebuild`` the inputs from ``width`` numbers, or how pictures were turned
-        and shifted (``turn``). false_alarms: the share of rows like those learned from that are called odd.
+    false_alarms: the share of rows like those learned from that are called odd.
     """
 
     parts: tuple[str, ...]
     width: int
-    question: str
     false_alarms: float
 
 

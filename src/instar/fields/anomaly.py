@@ -11,28 +11,25 @@ import numpy as np
 import polars as pl
 
 from instar.errors import ColumnError, did_you_mean
-from instar.fields._state import expect, whole, word
+from instar.fields._state import expect, whole
 from instar.fields.base import Arrays, Field, Kind, Prepared, State, kinds, quote
 from instar.fields.digest import MISSING, digest, words
 from instar.settings import Settings, setting
-from instar.shapes import Anomaly, Grid, Shape, Text, Tokens, Vector
+from instar.shapes import Anomaly, Shape, Text, Tokens, Vector
 from instar.sources import Column, FileColumn
 from instar.words import counted, percent
 
 # Codes of what is said of a row.
 USUAL, ODD, UNSAID = 0, 1, 2
-REBUILD, TURN = QUESTIONS = ("rebuild", "turn")
 LARGEST_BOTTLENECK = 16_384
 # A sequence of symbols, or a grid, is counted as so many numbers at most where the bottleneck is sized.
 _SEQUENCE_NUMBERS, _GRID_NUMBERS = 64, 1_024
-# Pictures of fewer cells along a side look too much alike when they are turned.
-_LEAST_SIDE = 8
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class AnomalySettings(Settings):
-    """What is asked of a row to find how odd it is, and from when on it is called odd."""
+    """Through how little a row has to pass to be rebuilt, and from when on it is called odd."""
 
     odd_value: str | None = setting(
         None, "value of the column of --odd that says that a row is odd; the rarer of its two values by default"
@@ -44,15 +41,12 @@ class AnomalySettings(Settings):
         maximum=0.5,
         source="Vovk, Gammerman & Shafer 2005",
     )
-    question: str = setting(
-        REBUILD,
-        "what a network is asked of a row, whose wrong answers make it odd: to rebuild it from a bottleneck, or how a "
-        "picture was turned and shifted, where pictures are the only input",
-        choices=QUESTIONS,
-        source="Rumelhart, Hinton & Williams 1986; Golan & El-Yaniv 2018",
-    )
     bottleneck: int | None = setting(
-        None, "numbers through which a row has to pass to be rebuilt", minimum=1, maximum=LARGEST_BOTTLENECK
+        None,
+        "numbers through which a row has to pass to be rebuilt",
+        minimum=1,
+        maximum=LARGEST_BOTTLENECK,
+        source="Rumelhart, Hinton & Williams 1986",
     )
 
 
@@ -67,13 +61,13 @@ class AnomalyField(Field):
 
     def __init__(self, name: str, odd: str | None, said: tuple[int, int], settings: AnomalySettings) -> None:
         self.name, self.odd, self.said, self.settings = name, odd, said, settings
-        self.answer: Anomaly = Anomaly((), 1, REBUILD, settings.false_alarms)
+        self.answer: Anomaly = Anomaly((), 1, settings.false_alarms)
 
     def asked_of(self, inputs: Sequence[Field]) -> AnomalyField:
         shapes = {each.name: each.shape for each in inputs if each.shape is not None}
         asked = AnomalyField(self.name, self.odd, self.said, self.settings)
-        width, question = _question(list(shapes.values()), self.settings)
-        asked.answer = Anomaly(tuple(shapes), width, question, self.settings.false_alarms)
+        width = self.settings.bottleneck or max(1, round(math.sqrt(sum(map(_numbers, shapes.values())))))
+        asked.answer = Anomaly(tuple(shapes), width, self.settings.false_alarms)
         return asked
 
     def prepare(self, arrays: Arrays) -> Prepared:
@@ -92,19 +86,17 @@ class AnomalyField(Field):
         return Text(("usual", "odd", "missing")[int(arrays.values[row])])
 
     def describe(self) -> str:
-        asked = "how each picture was turned and shifted"
-        if self.answer.question == REBUILD:
-            asked = f"to rebuild each row from {counted(self.answer.width, 'number')}"
+        asked = f"a network is asked to rebuild each row from {counted(self.answer.width, 'number')}"
         usual, odd = self.said
         if self.odd is None:
-            return f"a network is asked {asked}, and nobody says which rows are odd"
+            return f"{asked}, and nobody says which rows are odd"
         share = percent(odd / max(1, usual + odd))
-        return f"a network is asked {asked}; what is {quote(self.odd)} is odd, {share} of the training rows"
+        return f"{asked}; what is {quote(self.odd)} is odd, {share} of the training rows"
 
     def state(self) -> State:
         answer = self.answer
-        asked = {"parts": list(answer.parts), "width": answer.width, "question": answer.question}
-        return {"odd": self.odd, "said": list(self.said), "false_alarms": answer.false_alarms, **asked}, {}
+        rebuilt = {"parts": list(answer.parts), "width": answer.width}
+        return {"odd": self.odd, "said": list(self.said), "false_alarms": answer.false_alarms, **rebuilt}, {}
 
     @classmethod
     def from_state(cls, name: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> AnomalyField:
@@ -116,26 +108,10 @@ class AnomalyField(Field):
         expect(len(set(parts)) == len(parts), "parts")
         rate = content["false_alarms"]
         expect(type(rate) is float and 0 < rate < 1, "false_alarms")
-        width, question = whole(content, "width", 1, LARGEST_BOTTLENECK), word(content, "question", *QUESTIONS)
+        width = whole(content, "width", 1, LARGEST_BOTTLENECK)
         field = cls(name, odd, (said[0], said[1]), AnomalySettings(false_alarms=rate, bottleneck=width))
-        field.answer = Anomaly(tuple(parts), width, question, rate)
+        field.answer = Anomaly(tuple(parts), width, rate)
         return field
-
-
-def _question(shapes: Sequence[Shape], settings: AnomalySettings) -> tuple[int, str]:
-    """The bottleneck's width, and what is asked of inputs of these shapes. Raises ColumnError."""
-    if settings.question == TURN and not (len(shapes) == 1 and _can_be_turned(shapes[0])):
-        raise ColumnError(
-            f"Only pictures of at least {_LEAST_SIDE} cells a side, without anything beside them, can be turned",
-            remedy="Leave out the setting question",
-        )
-    numbers = sum(map(_numbers, shapes))
-    return settings.bottleneck or max(1, round(math.sqrt(numbers))), settings.question
-
-
-def _can_be_turned(shape: Shape) -> bool:
-    """Whether it is a picture; what has a course in time looks nothing like itself turned round."""
-    return isinstance(shape, Grid) and len(shape.extent) == 2 and not shape.timed and min(shape.extent) >= _LEAST_SIDE
 
 
 def _numbers(shape: Shape) -> int:

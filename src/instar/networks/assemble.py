@@ -34,7 +34,6 @@ from instar.networks.parts import (
 from instar.networks.planning import plan
 from instar.networks.plans import Plan
 from instar.networks.rebuilding import Rebuilding
-from instar.networks.turning import Turning
 from instar.patches import Patches
 from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, continued_from
 
@@ -112,7 +111,8 @@ class Network(nn.Module):
                 seen = answer if self.patches is None else self.patches.seen(answer)
                 return make_map_head(seen, self.maps.width, plan.head)
         elif isinstance(answer, Anomaly):
-            return self._asking_head(answer)
+            if list(answer.parts) == list(self.shapes):
+                return Rebuilding(self.width, self.shapes, answer, self.plan.rebuilding)
         elif isinstance(answer, Forecast) and self.own_head is None:
             shape = None if self.course is None else self.shapes[self.course]
             if isinstance(shape, Grid):
@@ -122,17 +122,6 @@ class Network(nn.Module):
         else:
             return make_head(answer, self.width, self.members, plan.head)
         raise UsageError("The network was planned for other answers than these")
-
-    def _asking_head(self, answer: Anomaly) -> Head:
-        """The head that asks something of the inputs. Raises UsageError where these are not those of the answer."""
-        shape = next(iter(self.shapes.values()))
-        if list(answer.parts) != list(self.shapes):
-            raise UsageError("How odd rows are was to be learned of other inputs than these")
-        if answer.question == "rebuild":
-            return Rebuilding(self.width, self.shapes, answer, self.plan.rebuilding)
-        if len(self.shapes) == 1 and isinstance(shape, Grid) and len(shape.extent) == 2:
-            return Turning(self.width, shape, answer)
-        raise UsageError("Only pictures, without anything beside them, can be turned")
 
     def _vector(self, inputs: Inputs) -> Tensor:
         """(B, width), or (B, members, width)."""

@@ -189,7 +189,7 @@ def _writes(answers: Sequence[Answer]) -> bool:
 
 
 def _rebuilds(answers: Sequence[Answer]) -> bool:
-    return any(isinstance(answer, Anomaly) and answer.question == "rebuild" for answer in answers)
+    return any(isinstance(answer, Anomaly) for answer in answers)
 
 
 def _continues(answers: Sequence[Answer]) -> bool:

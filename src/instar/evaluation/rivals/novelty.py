@@ -132,9 +132,7 @@ def isolation_forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 def principal_components(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     assert isinstance(answer, Anomaly)
     # Its errors are those of a network only of grids: cells of rows are hidden from the network.
-    explains = (
-        answer.question == "rebuild" and inputs.codes.shape[1] == _cells(inputs).start == len(inputs.sequences) == 0
-    )
+    explains = not (_cells(inputs).start or inputs.codes.shape[1] or inputs.sequences)
     return [Projection(_cells(inputs), answer.width, explains, seed)]
 
 
