@@ -7,11 +7,13 @@ network learn how inputs belong together rather than copy them (Vincent, Laroche
 Of a row of few columns a bottleneck leaves nothing out, and what is far off is copied as well as the rest. So its cells
 are hidden, as many as chance will have it, and told from those that are seen. Averaged over how many are hidden, the
 surprise at a cell is its share of the row's negative log density, whatever the order in which cells are told (Uria,
-Murray & Larochelle 2014): high where a cell is unusual by itself, and where it does not suit the rest.
+Murray & Larochelle 2014): high where a cell is unusual by itself, and where it does not suit the rest. The density of a
+number is a Gaussian's, whose spread depends on which cells are hidden alone: no row is excused by what it holds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,6 +30,8 @@ from instar.shapes import Anomaly, Grid, Shape, Tokens, Vector
 # What hardly varied in training would make every row odd in which it does; so much counts as varying, in nats.
 _LEAST = 0.05
 _UNKNOWN = 1
+# A number is known to within this share of its spread at best (a logarithm), lest mere rounding make a row odd.
+_NARROWEST = math.log(0.1)
 # Cells of a row are hidden in turn in so many groups at most; each by itself would take too long where they are many.
 _GROUPS = 8
 # A picture grows from about so many cells along a side.
@@ -52,8 +56,9 @@ class RebuildingSettings(Settings):
 class Rebuilding(OddnessHead):
     """What is `Seen` to how badly each input is rebuilt, (B, parts), NaN where it is missing.
 
-    An input's error is its surprise in nats beside that of its mean, or of its frequencies: half the squared error for
-    numbers, which have variance about 1, cross entropy for codes and for the symbols of a sequence, in any order.
+    An input's error is its surprise beside that of its mean, or of its frequencies: for numbers of a row in nats below
+    the peak of the narrowest Gaussian, for codes and for the symbols of a sequence, in any order, cross entropy, and
+    for grids the squared error.
     """
 
     def __init__(self, width: int, shapes: Mapping[str, Shape], answer: Anomaly, settings: RebuildingSettings) -> None:
@@ -163,7 +168,14 @@ class RowDecoder(nn.Module):
         self.output = nn.Linear(width, self.numbers + sum(self.cardinalities))
         nn.init.zeros_(self.output.weight)  # it begins as the constant answer
         nn.init.zeros_(self.output.bias)
+        if self.numbers:
+            narrowing = nn.Linear(width, self.numbers)
+            nn.init.zeros_(narrowing.weight)
+            nn.init.constant_(narrowing.bias, -4.0)  # hardly any
+            self.narrowing = nn.Sequential(nn.Linear(self.cells, width), nn.ReLU(), narrowing, nn.Sigmoid())
+        self.register_buffer("variance", torch.ones(self.numbers))
         self.register_buffer("constant", torch.ones(self.count))
+        self.variance: Tensor
         self.constant: Tensor
 
     @torch.no_grad()
@@ -171,6 +183,7 @@ class RowDecoder(nn.Module):
         parts = []
         if self.numbers:
             parts.append(inputs["numbers"].mean(0))
+            self.variance.copy_(inputs["numbers"].var(0, correction=0).clamp(min=2 * _LEAST))
         for place, size in enumerate(self.cardinalities):
             counts = torch.bincount(inputs["codes"][:, place], minlength=size).float()
             parts.append(torch.log((counts + 1 / size) / (counts.sum() + 1)))
@@ -186,7 +199,9 @@ class RowDecoder(nn.Module):
         """(B, inputs) in nats; each cell's counts as often as its ``weight`` (B or 1, cells) says."""
         columns, places = [], []
         if self.numbers:
-            columns.append((said[:, : self.numbers] - inputs["numbers"]).square() / 2)
+            narrower = _NARROWEST * self.narrowing((weight > 0).to(said.dtype))  # logarithms of shares of the spread
+            squared = (said[:, : self.numbers] - inputs["numbers"]).square() / self.variance
+            columns.append(squared / 2 * (-2 * narrower).exp() + narrower - _NARROWEST)
             places += self.number_of
         start = self.numbers
         for place, size in enumerate(self.cardinalities):
