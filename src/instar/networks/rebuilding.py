@@ -22,8 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from instar.networks._layers import CONVOLUTIONS
-from instar.networks.base import Inputs, Seen
-from instar.networks.oddness import OddnessHead
+from instar.networks.base import Head, Inputs, Seen
 from instar.settings import Settings, setting
 from instar.shapes import Anomaly, Grid, Shape, Tokens, Vector
 
@@ -53,13 +52,15 @@ class RebuildingSettings(Settings):
     )
 
 
-class Rebuilding(OddnessHead):
+class Rebuilding(Head):
     """What is `Seen` to how badly each input is rebuilt, (B, parts), NaN where it is missing.
 
     An input's error is its surprise beside that of its mean, or of its frequencies: for numbers of a row in nats below
     the peak of the narrowest Gaussian, for codes and for the symbols of a sequence, in any order, cross entropy, and
-    for grids the squared error.
+    for grids the squared error. A target is (B, 0): there is nothing to know.
     """
+
+    needs = "inputs"
 
     def __init__(self, width: int, shapes: Mapping[str, Shape], answer: Anomaly, settings: RebuildingSettings) -> None:
         super().__init__()
@@ -106,6 +107,17 @@ class Rebuilding(OddnessHead):
         code = self.bottleneck(features.features(without(given, weight > 0)))
         errors = [] if self.row is None else [self.row(code, inputs, weight)]
         return torch.cat([*errors, *(decoder(code, inputs)[:, None] for decoder in self.others)], 1)
+
+    def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        known = ~outputs.isnan()
+        counted = known.to(outputs.dtype) if weight is None else known * weight[:, None]
+        return (torch.where(known, outputs, 0.0) * counted).sum() / counted.sum().clamp(min=1e-12)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+    def soften(self, target: Tensor) -> Tensor:
+        return target
 
 
 def hidden_by_chance(rows: int, cells: int, device: torch.device) -> Tensor:
