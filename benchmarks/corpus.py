@@ -19,9 +19,10 @@ import torch
 
 from benchmarks.common import heading, instar, median, read_report, spread, table, workshop
 from data_sets.austen import austen
-from instar.batches import Batches, Examples
+from instar.batches import Batches
 from instar.fields import kinds
 from instar.networks import assemble
+from instar.prepared import Examples
 from instar.sources.locate import locate
 from instar.store import ColumnPlan, Store, StorePlan
 from instar.training.loop import train

@@ -28,9 +28,10 @@ import torch
 from torch import nn
 
 from benchmarks.common import DATA, competitors_python, heading, median, spread, table, workshop
-from instar.batches import Batches, Examples
+from instar.batches import Batches
 from instar.fields import Field, kinds
 from instar.networks import assemble
+from instar.prepared import Examples
 from instar.sources.locate import locate
 from instar.store import ColumnPlan, Store, StorePlan
 from instar.training.loop import train

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instar import batches
-from instar.batches import Batches, Examples, prepare_inputs
+from instar import batches, prepared
+from instar.batches import Batches
 from instar.fields import kinds
+from instar.prepared import Examples, prepare_inputs
 from instar.seeds import seed_for
 from instar.settings import Settings
 from instar.shapes import Grid
@@ -153,7 +154,7 @@ def test_the_fields_of_a_vector_can_be_augmented_too(examples):
 
 
 def test_in_order_keeps_the_order(examples, monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(prepared, "BLOCK_BYTES", 20_000)
     rows = np.random.default_rng(0).permutation(ROWS)
     found = list(examples.in_order(rows, 30))
     assert [len(batch) for batch in found] == [30] * 6 + [23]
@@ -161,7 +162,7 @@ def test_in_order_keeps_the_order(examples, monkeypatch):
 
 
 def test_flat_rows_hold_everything_in_the_order_asked_for(examples, monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(prepared, "BLOCK_BYTES", 10_000)
     rows = np.random.default_rng(0).permutation(ROWS)
     blocks = list(examples.flat(rows, [Grid(3, (6, 5))]))
     assert len(blocks) > 1

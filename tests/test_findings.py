@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from instar.batches import Examples
 from instar.fields import kinds
 from instar.findings import constant_columns, giveaways, look, unfit_columns
+from instar.prepared import Examples
 from instar.sources import Chunk, FileColumn, FileReference
 from instar.split import row_keys
 from instar.store import ColumnPlan, Store, StorePlan

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import instar
-from instar.batches import Examples
 from instar.errors import FolderError, UsageError
+from instar.prepared import Examples
 from interruption import learned_twice
 
 QUICK = {"epochs": 2, "rivals": False, "batch": 16, "width": 4, "image_size": 16, "threads": 1}

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import instar
-from instar.batches import Examples
 from instar.errors import ContentError
 from instar.fields._looking import seen_at
+from instar.prepared import Examples
 from instar.sources.locate import locate
 from instar.store import Store, StorePlan
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import instar
-from instar.batches import WATCHED_PATCHES, Batches, Examples
+from instar.batches import WATCHED_PATCHES, Batches
 from instar.errors import UsageError
 from instar.networks import assemble
 from instar.patches import Patches
+from instar.prepared import Examples
 from instar.shapes import NO_CLASS, Choice, Grid, Mask, Picture
 from instar.sources.locate import locate
 from instar.store import Store, StorePlan

@@ -6,7 +6,6 @@ import pytest
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from instar.batches import Examples
 from instar.columns import Columns
 from instar.evaluation.rivals import Inputs, rival, rivals, run
 from instar.evaluation.rivals import _terms as terms_module
@@ -18,6 +17,7 @@ from instar.evaluation.rivals.encoding import Encoder, affordable
 from instar.evaluation.rivals.run import RivalExam, RivalTask, run_rivals
 from instar.evaluation.rivals.writing import Dictionary
 from instar.fields import kinds
+from instar.prepared import Examples
 from instar.reporting import _flat
 from instar.shapes import Amounts, Choice, Grid, Tokens
 from instar.store import ColumnPlan, Store, StorePlan

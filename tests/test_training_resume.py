@@ -13,12 +13,13 @@ import torch
 from safetensors import safe_open
 
 import training_examples
-from instar.batches import Batches, Examples
+from instar.batches import Batches
 from instar.columns import Columns, shapes_of
 from instar.errors import FolderError, InterruptionError
 from instar.fields import kinds
 from instar.fields.number import Number
 from instar.networks.assemble import assemble
+from instar.prepared import Examples
 from instar.store import ColumnPlan, Store, StorePlan
 from instar.training.checkpoint import checkpoint_path
 from instar.training.loop import train

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from instar.answers import type_of
-from instar.batches import Examples
 from instar.fields import Field
+from instar.prepared import Examples
 from instar.seeds import seed_for
 from instar.shapes import Grid, Mapped, Symbols, Tokens
 

@@ -20,7 +20,7 @@ from instar.words import percent
 if TYPE_CHECKING:
     import polars as pl
 
-    from instar.batches import Examples
+    from instar.prepared import Examples
 
 # Fewer cells than this that are all different prove nothing.
 TELLING_CELLS = 20

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from instar.batches import Examples
 from instar.columns import Columns, Fitted, shapes_of
 from instar.configuration import Configuration, LearnSettings
 from instar.declaration import check_loadable
@@ -24,6 +23,7 @@ from instar.fields import kinds
 from instar.findings import constant_columns, giveaways, look
 from instar.games import learn_to_play
 from instar.model import Model, load, read_report
+from instar.prepared import Examples
 from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, report_on, write_report
 from instar.restoring import to_restore

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from instar.answering import answers_for, examinable, truths_for
-from instar.batches import Examples
 from instar.conformal import COVERAGE
 from instar.declaration import Content, read_content
 from instar.division import usable_rows
@@ -23,6 +22,7 @@ from instar.folder import damaged
 from instar.frames import frame_like
 from instar.generation import LENGTH, stream
 from instar.predicting import Predictions, answer, as_columns
+from instar.prepared import Examples
 from instar.shapes import Choice, Several
 from instar.sources import Source
 from instar.sources.locate import locate

@@ -12,10 +12,10 @@ import polars as pl
 
 from instar.answering import answers, embeddings, rows_at_a_time
 from instar.answers import type_of
-from instar.batches import prepare_inputs
 from instar.errors import ContentError, UsageError
 from instar.fields import Arrays, Field, kinds
 from instar.painting import Painter, paints
+from instar.prepared import prepare_inputs
 from instar.sources import Chunk, Source, bounded
 from instar.sources.matching import require
 from instar.store import KEPT_PROBLEMS, ColumnPlan, describe_problem

@@ -16,7 +16,6 @@ import polars as pl
 
 from instar.answering import bytes_of_an_answer
 from instar.answers import type_of
-from instar.batches import Examples
 from instar.configuration import Configuration
 from instar.division import TEST, TRAINING, VALIDATION, Division, Exam
 from instar.errors import InterruptionError
@@ -29,6 +28,7 @@ from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined
 from instar.files import write_json, write_text, writing
 from instar.generation import stream, writes
+from instar.prepared import Examples
 from instar.run import Run
 from instar.seeds import seed_for
 from instar.shapes import Choice, Grid, Mapped, Tokens, Vector

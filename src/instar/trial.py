@@ -13,10 +13,11 @@ import numpy as np
 
 from instar.answering import answers_for, rows_at_a_time, truths_for
 from instar.answers import type_of
-from instar.batches import Batches, Examples
+from instar.batches import Batches
 from instar.columns import Columns, Fitted, shapes_of
 from instar.errors import InterruptionError
 from instar.fields import Field
+from instar.prepared import Examples
 from instar.seeds import seed_for
 from instar.training.settings import TrainingSettings, resolve
 

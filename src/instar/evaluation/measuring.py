@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from instar.batches import Examples
 from instar.evaluation.report import InputColumn
 from instar.evaluation.results import TargetResult, examine
 from instar.evaluation.rivals.run import RivalResult
 from instar.fields import Field
+from instar.prepared import Examples
 from instar.shapes import View
 from instar.sources import Source
 

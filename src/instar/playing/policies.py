@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from instar.answering import answers
-from instar.batches import prepare_inputs
 from instar.columns import Fitted
 from instar.fields import Arrays, kinds
 from instar.playing.spaces import Actions, Part
+from instar.prepared import prepare_inputs
 from instar.store import ColumnPlan
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from instar.answering import answers_for, truths_for
-from instar.batches import Batches, Examples
+from instar.batches import Batches
 from instar.conformal import sorted_residuals
 from instar.errors import InterruptionError
 from instar.playing.episodes import Arena, Episode, Purpose, seeds_for
@@ -28,6 +28,7 @@ from instar.playing.ledger import Ledger, Progress, State, stage_of
 from instar.playing.policies import Chance, Learned, Policy
 from instar.playing.settings import PlayingSettings
 from instar.playing.students import Lesson, Student
+from instar.prepared import Examples
 from instar.seeds import seed_for
 from instar.training.loop import train
 from instar.training.settings import resolve

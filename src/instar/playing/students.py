@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from instar.batches import Examples
 from instar.columns import Fitted, shapes_of
 from instar.fields import Field, kinds
 from instar.networks.assemble import Network
@@ -18,6 +17,7 @@ from instar.playing.episodes import Arena, Episode
 from instar.playing.examples import PlayedSteps, in_memory
 from instar.playing.policies import Learned
 from instar.playing.spaces import Part
+from instar.prepared import Examples
 from instar.seeds import seed_for
 from instar.settings import Settings
 from instar.shapes import Amounts, Grid

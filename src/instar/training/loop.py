@@ -31,8 +31,9 @@ from instar.training.settings import TrainingSettings
 from instar.training.state import TrainingState
 
 if TYPE_CHECKING:
-    from instar.batches import Batch, Batches
+    from instar.batches import Batches
     from instar.networks.assemble import Network
+    from instar.prepared import Batch
 
 # A long epoch is evaluated in parts of about so many steps: an epoch of millions of rows is too long to wait for.
 EVALUATION_STEPS = 2000
