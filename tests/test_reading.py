@@ -83,7 +83,15 @@ def test_a_frame_without_one_picture_is_answered_by_the_rest(model: Model) -> No
 
 def test_a_column_in_a_form_that_cannot_be_read_is_named_with_its_place(model: Model) -> None:
     with pytest.raises(ColumnError, match="the frame, row 1, column 'photo': A column of cells"):
-        model.predict(pl.DataFrame({"photo": ["0.png"], "size": [1]}))
+        model.predict(pl.DataFrame({"photo": [7], "size": [1]}))
+
+
+def test_frames_name_files_as_tables_do(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"photo": ["1.png", "0.png", None], "size": [1, 2, 3]}
+    monkeypatch.chdir(folder)
+    assert model.predict(pl.DataFrame(columns)).equals(model.predict(rewrite(folder, "some.csv", **columns)))
+    with pytest.raises(ContentError, match=r"the frame, row 1, column 'photo'.*gone\.png"):
+        model.predict(pl.DataFrame({"photo": ["gone.png"], "size": [1]}))
 
 
 def test_of_many_problems_the_first_are_kept_and_all_are_counted(model: Model, folder: Path) -> None:
