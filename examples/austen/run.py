@@ -17,7 +17,7 @@ PROMPT = "It is a truth"
 
 
 def run() -> Shown:
-    model = instar.train(f"corpus:{austen()}/Pride And Prejudice.txt", epochs=8)
+    model = instar.train(f"corpus:{austen()}/Pride And Prejudice.txt", width=384, epochs=32)
     rival, score = best_rival(model)
 
     written = model.generate(PROMPT, length=420, temperature=0.7)
