@@ -288,11 +288,27 @@ def test_cells_that_name_files_are_files(photos, frame):
 
 
 def test_a_model_of_files_finds_them_in_frames_and_in_arrays_without_a_name(photos):
-    for shown in (pl.DataFrame({"photo": photos}), np.array(["a.png"]), {"photo": [None, None]}):
+    missing = pd.DataFrame({"photo": [np.nan, np.nan]})
+    for shown in (pl.DataFrame({"photo": photos}), np.array(["a.png"]), {"photo": [None, None]}, missing):
         (column,) = whole(locate(shown, files=["photo"])).values()
         assert isinstance(column, FileColumn)
     (column,) = whole(locate(pl.DataFrame({"photo": photos}), files=[])).values()
     assert column.dtype == pl.String
+
+
+def test_a_file_that_is_missing_is_its_rows_problem_alone(photos, tmp_path):
+    frame = pl.DataFrame({"photo": ["a.png", "b.png", "gone.png", "no\0name.png"]})
+    before = locate(frame).fingerprint()
+    assert [file.name for file in whole(locate(frame))["photo"].files] == frame["photo"].to_list()
+    (tmp_path / "b.png").write_bytes(b"changed")
+    assert locate(frame).fingerprint() != before
+
+
+def test_texts_and_numbers_need_no_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert whole(locate({"word": ["a.png"], "number": [1]}))["word"].to_list() == ["a.png"]
 
 
 def test_a_frame_names_no_file_outside_the_working_folder_unless_that_is_allowed(photos, tmp_path, monkeypatch):

@@ -102,6 +102,8 @@ class Model:
         source: whatever `instar.train` takes, and lists of files. A pandas, polars or Arrow frame gets its own type
             back, everything else a polars frame.
         coverage: between 0 and 1.
+        allow_outside: let cells name files outside their table's folder, or a frame's outside the working folder. Below
+            it they may name any, so whoever answers for strangers works in a folder of their files alone.
         out: a new folder, into which answers that are pictures or masks are written as files.
 
         Raises ColumnError where a column is missing or of another kind than in training, FolderError where ``out``

@@ -71,19 +71,32 @@ def _files(
     columns: Mapping[str, Column], nameless: Sequence[str], place: str, options: Mapping[str, Any]
 ) -> dict[str, Column]:
     """The columns whose cells name files, relative to the working folder, as columns of files. Raises SourceError."""
-    references = References(Path.cwd(), bool(options.get("allow_outside")), "the working folder")
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed, and holds no files
+        return {}
+    references = References(folder, bool(options.get("allow_outside")), "the working folder")
     named = options.get("files")
+
+    def are_files(name: str, cells: pl.Series) -> bool:
+        if named is None:
+            return references.named_by(cells.gather_every(-(-len(cells) // ROWS_TO_LOOK_FOR_FILES) or 1))
+        return name in named or (bool(named) and name in nameless)
+
+    texts = {name: _as_text(column) for name, column in columns.items() if isinstance(column, pl.Series)}
     return {
-        name: references.column(column.cast(pl.String), lambda row: f"{place}, row {row + 1}")
-        for name, column in columns.items()
-        if isinstance(column, pl.Series)
-        and column.dtype in (pl.String, pl.Null)
-        and (references.named_by(_some(column)) if named is None or (named and name in nameless) else name in named)
+        name: references.column(cells, lambda row: f"{place}, row {row + 1}")
+        for name, cells in texts.items()
+        if cells is not None and are_files(name, cells)
     }
 
 
-def _some(column: pl.Series) -> pl.Series:
-    return column.gather_every(-(-len(column) // ROWS_TO_LOOK_FOR_FILES) or 1)
+def _as_text(column: pl.Series) -> pl.Series | None:
+    """The cells of text, or of nothing but missing values, which pandas calls numbers; None for others."""
+    if column.dtype == pl.String:
+        return column
+    known = column.fill_nan(None) if column.dtype.is_float() else column
+    return known.cast(pl.String) if known.null_count() == len(known) else None
 
 
 def _is_records(given: Any) -> bool:

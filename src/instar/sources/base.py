@@ -191,8 +191,8 @@ class Source(ABC):
     def open(cls, given: Any, options: Mapping[str, Any]) -> Source:
         """Open what was given. Raises SourceError, which names the file, the reason and the remedy.
 
-        ``options``: ``target`` (a tuple of names, possibly empty), ``allow_outside`` (whether a table may name
-        files outside its own folder), ``files`` (the columns that hold files; None where that is to be found out), and
+        ``options``: ``target`` (a tuple of names, possibly empty), ``allow_outside`` (whether a table or frame may name
+        files outside its folder), ``files`` (the columns that hold files; None where that is to be found out), and
         ``alone`` (whether a file is all that is meant, and not those that belong to it).
         """
 

@@ -133,7 +133,10 @@ def _bytes_of_a_row(column: Column) -> float:
 def _stamp(file: FileReference) -> bytes:
     if file.content is not None:
         return file.content
-    return b"" if file.path is None else stamp(file.path).encode()
+    try:
+        return b"" if file.path is None else stamp(file.path).encode()
+    except (SourceError, ValueError):  # whoever reads the row says what is wrong with it
+        return file.name.encode()
 
 
 def _update(digest: Any, column: Column) -> None:

@@ -23,7 +23,7 @@ def locate(
     Parameters
     ----------
     target: the names that a person gave as targets; an IDX source takes its labels' file from here.
-    allow_outside: whether a table may name files outside its own folder.
+    allow_outside: whether a table may name files outside its own folder, or a frame outside the working one.
     files: the columns whose cells name files, as a model knows them; where it is not said, the source looks at cells.
     alone: whether a file that is named is all that is meant, and not also the test set beside it.
 

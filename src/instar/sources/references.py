@@ -53,7 +53,8 @@ class References:
             raise SourceError(
                 f"{cell!r} lies outside {self.called}",
                 where=locate(row),
-                remedy="Move the file into the folder, or allow it with --allow-outside",
+                remedy="Move the file into the folder, leave out the column, or allow it with --allow-outside "
+                "(in Python: allow_outside=True)",
             )
         return FileReference(cell, path=path)
 
