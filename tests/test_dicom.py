@@ -27,6 +27,7 @@ PLAN = {
     "spacing": [2.5, 1.0, 1.0],
     "measured": True,
     "own_side": 12,
+    "largest_side": 12,
     "maximum_voxels": 1 << 27,
 }
 SERIES = generate_uid(entropy_srcs=["series"])

@@ -19,7 +19,7 @@ from hypothesis import strategies as some
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 
 from instar.errors import ColumnError, SettingError
-from instar.fields import Arrays, Field, kinds
+from instar.fields import Arrays, Field, _scans, kinds
 from instar.fields._scan import MOST_CHANNELS, plain
 from instar.fields._views import middle_slices
 from instar.fields._volumes import FARTHEST, VolumeField
@@ -456,6 +456,17 @@ def test_who_reads_large_scans_coarsely_is_told_so_unless_they_asked_for_it():
     assert f"{LONGEST_SIDE} voxels along its longest side, of 60" in field.advice and "volume_size=60" in field.advice
     assert field.leading().advice == field.advice
     assert asked.advice == fit(large, volume_size=60)[0].advice == fit(files(nifti(body())))[0].advice == ""
+
+
+def test_nobody_is_advised_to_read_scans_larger_than_they_can_be_read(monkeypatch):
+    field, _ = fit(files(nifti(body((600, 10, 10)))))
+    assert "of 600 that" in field.advice and field.advice.endswith("volume_size=512")
+    large = files(nifti(body((100, 20, 20))))
+    monkeypatch.setattr(_scans, "LARGEST_GRID", 11_000)
+    advised = int(fit(large)[0].advice.rsplit("=", 1)[1])
+    assert max(survey(large, volume_size=advised)["extent"]) == advised > LONGEST_SIDE
+    with pytest.raises(ColumnError, match="too large"):
+        survey(large, volume_size=advised + 1)
 
 
 def test_nothing_is_mirrored_unless_asked():

@@ -126,7 +126,7 @@ def test_the_remedy_for_small_pictures_names_their_setting_and_a_size_that_is_la
     answers = {"y": Choice((1, 1))}
     with pytest.raises(UsageError, match=r"--set image_size=160, or use another network, such as 'resnet'"):
         plan({"p": Grid(1, (20, 40))}, answers, "inception-v3", enlarging={"p": "image_size"})
-    with pytest.raises(UsageError, match="such as 'tabm', or larger ones"):
+    with pytest.raises(UsageError, match="Use larger ones, or use another network, such as 'tabm'"):
         plan({"p": Grid(1, (3, 7))}, answers, "alexnet")
 
 

@@ -11,7 +11,7 @@ from instar.answers import type_of
 from instar.fields import Field
 from instar.prepared import Examples
 from instar.seeds import seed_for
-from instar.shapes import Grid, Mapped, Symbols, Tokens
+from instar.shapes import Mapped, Symbols
 
 if TYPE_CHECKING:
     import torch
@@ -19,20 +19,13 @@ if TYPE_CHECKING:
     from instar.networks.assemble import Network
     from instar.store import Store
 
-# Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
-# that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
-ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2 * 2**20
 # Pictures and masks that are examined are held together, beside their truths.
 ANSWER_BYTES = 2**28
-# About so many numbers stand for a symbol inside a network.
-SYMBOL_NUMBERS = 64
 
 
 def rows_at_a_time(network: Network, inputs: Sequence[Field]) -> int:
     """How many rows of these inputs are read and answered together."""
-    cells = sum(each.shape.size for each in inputs if isinstance(each.shape, Grid))
-    cells += sum(each.shape.length * SYMBOL_NUMBERS for each in inputs if isinstance(each.shape, Tokens))
-    return max(1, min(ROWS_AT_A_TIME, NUMBERS_AT_A_TIME // (cells + network.features)))
+    return network.rows_at_a_time([each.shape for each in inputs if each.shape is not None])
 
 
 def answers(

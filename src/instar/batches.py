@@ -19,9 +19,6 @@ from instar.seeds import seed_for
 PREPARED_BYTES = 256 * 2**20
 # And where a network that has read much makes what it knows of them once, which takes far longer than learning.
 FIXED_BYTES = 2**30
-# Patches of each row that is looked at again and again while training: more, and the loss would be less a matter of
-# chance; but looking at all that a row has would take longer than learning from a patch of each.
-WATCHED_PATCHES = 8
 
 
 class Batches:
@@ -30,7 +27,7 @@ class Batches:
     ``steps`` batches of ``size`` rows make an epoch; the last is smaller, and where it would hold a single row, which
     has no variance for a normalization to use, that row joins the batch before it. ``augment`` varies inputs, with
     draws from (seed, epoch, step) alone. Where a patch is seen at a time, a row is another patch of it in every epoch;
-    and `WATCHED_PATCHES` rows, the same ones in every epoch, where nothing is varied.
+    ``watched``, it is the same ones in every epoch, as many as `Examples.watched` has of it.
     """
 
     def __init__(
@@ -42,52 +39,38 @@ class Batches:
         seed: int,
         augment: bool = False,
         shuffle: bool = True,
+        watched: bool = False,
     ) -> None:
         self.examples, self.rows = examples, np.asarray(rows, np.int64)
         self.size, self.seed, self.augment, self.shuffle = size, seed, augment, shuffle
+        self.watched = watched and examples.patches is not None
+        kept_bytes, seen_bytes = 1, 1
+        if len(self.rows):
+            seen_bytes = examples.seen_bytes
+            kept_bytes = seen_bytes if self.watched else examples.row_bytes
+        most = PREPARED_BYTES if examples.fix is None else FIXED_BYTES
         self._prepared: Batch | None = None
-        self._watched = examples.patches is not None and not augment
-        if self._watched and len(rows):
-            self._prepared = Batch.joined(list(self._watched_patches()))
+        if len(self.rows) and kept_bytes * len(self.rows) <= most:
+            if self.watched:
+                self._prepared = examples.watched(self.rows, seed, most)
+            else:
+                self._prepared = Batch.joined(len(self.rows), examples.in_order(self.rows, examples.block_rows))
             self.rows = self._prepared.rows.numpy()
         whole, rest = divmod(len(self.rows), size)
         self.steps = whole + (rest > (1 if whole else 0))
-        row_bytes = examples.row_bytes if len(self.rows) else 1
-        self._per_block = max(1, BLOCK_BYTES // (row_bytes * size))
-        most = PREPARED_BYTES if examples.fix is None else FIXED_BYTES
-        if self._prepared is None and row_bytes * len(self.rows) <= most:
-            self._prepared = self._prepare_all()
+        self._per_block = max(1, BLOCK_BYTES // (seen_bytes * size))
 
     def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number`` from ``first_step`` on: the same ones, wherever one begins."""
         order = self._order(number)
-        if self.examples.patches is not None and not self._watched:
-            for step in range(first_step, self.steps):
-                yield self._augmented(self._patches(order, number, step), number, step)
-            return
         # Blocks lie where they lie for whoever begins at the first step: at another place of memory the same numbers
         # are multiplied in another order and rounded otherwise.
         for step in range(first_step - first_step % self._per_block, self.steps, self._per_block):
             after = min(step + self._per_block, self.steps)
-            block = self._gather(order[step * self.size : self._stop(after - 1)])
+            block = self._gather(order[step * self.size : self._stop(after - 1)], number)
             for each in range(max(step, first_step), after):
                 batch = block[(each - step) * self.size : self._stop(each) - step * self.size]
                 yield self._augmented(batch, number, each) if self.augment else batch
-
-    def _watched_patches(self) -> Iterator[Batch]:
-        for start in range(0, len(self.rows), self.examples.block_rows):
-            whole = self.examples.take(self.rows[start : start + self.examples.block_rows])
-            for number in range(WATCHED_PATCHES):
-                yield self.examples.cut(whole, seed_for(self.seed, "watched patches", start, number))
-
-    def _patches(self, order: Tensor, epoch: int, step: int) -> Batch:
-        """A patch of each row of a step; of the rows no more are held whole at a time than a block has."""
-        first, after, few = step * self.size, self._stop(step), self.examples.block_rows
-        parts = []
-        for start in range(first, after, few):
-            whole = self._gather(order[start : min(start + few, after)])
-            parts.append(self.examples.cut(whole, seed_for(self.seed, "cut", epoch, start)))
-        return Batch.joined(parts)
 
     def _augmented(self, batch: Batch, epoch: int, step: int) -> Batch:
         return self.examples.augment(batch, seed_for(self.seed, "augment", epoch, step))
@@ -103,24 +86,20 @@ class Batches:
         generator = torch.Generator().manual_seed(seed_for(self.seed, "order", epoch))
         return torch.randperm(len(self.rows), generator=generator)
 
-    def _gather(self, positions: Tensor) -> Batch:
+    def _gather(self, positions: Tensor, epoch: int) -> Batch:
+        """The rows at these positions, or what a network sees of them in an epoch."""
+        seen_whole = self.examples.patches is None
+        if seen_whole or (self.watched and self._prepared is not None):
+            return self._take(positions.numpy())
+        if self.watched:  # as `Examples.watched` draws the first patch of each
+            seeds = [seed_for(self.seed, "watched", place, 0) for place in positions.tolist()]
+        else:
+            seeds = [seed_for(self.seed, "cut", epoch, place) for place in positions.tolist()]
+        return self.examples.cut(positions.numpy(), [[seed] for seed in seeds], self._take)
+
+    def _take(self, positions: np.ndarray) -> Batch:
         if self._prepared is None:
-            return self.examples.take(self.rows[positions.numpy()])
+            return self.examples.take(self.rows[positions])
         if not self.shuffle:
             return self._prepared[int(positions[0]) : int(positions[-1]) + 1]
-        return self._prepared[positions]
-
-    def _prepare_all(self) -> Batch | None:
-        """All rows, prepared a block at a time into tensors of their final size, so that nothing is held twice."""
-        whole: Batch | None = None
-        first = 0
-        for batch in self.examples.in_order(self.rows, self.examples.block_rows):
-            if whole is None:
-                whole = batch._each(lambda tensor: tensor.new_empty((len(self.rows), *tensor.shape[1:])))
-            stop = first + len(batch)
-            for mine, theirs in ((whole.inputs, batch.inputs), (whole.targets, batch.targets)):
-                for name, tensor in theirs.items():
-                    mine[name][first:stop] = tensor
-            whole.rows[first:stop] = batch.rows
-            first = stop
-        return whole
+        return self._prepared[torch.from_numpy(positions)]

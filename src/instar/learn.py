@@ -19,7 +19,7 @@ from instar.errors import ColumnError, DataError, InterruptionError, ModelError,
 from instar.evaluation.report import Report
 from instar.evaluation.settings import EvaluationSettings
 from instar.examination import Examined, Limits, train_and_examine
-from instar.fields import kinds
+from instar.fields import Field, kinds
 from instar.findings import constant_columns, giveaways, look
 from instar.games import learn_to_play
 from instar.model import Model, load, read_report
@@ -28,6 +28,7 @@ from instar.recognition import Recognition, Roles, recognize
 from instar.reporting import compete, report_on, write_report
 from instar.restoring import to_restore
 from instar.run import Request, Run, exam_of
+from instar.shapes import Grid
 from instar.sources import Source
 from instar.sources.environment import Environment
 from instar.sources.locate import locate
@@ -210,10 +211,16 @@ def prepare(
     fitted = columns.fit(training)
     check_loadable([*fitted[0], *fitted[1]], recognition.plans)
     findings = look_around(columns, division, fitted, {**recognition.dropped, **constant}, source)
-    enlarging = {each.name: name for each in fitted[0] if (name := kinds[each.kind].extent_setting) is not None}
+    enlarging = {each.name: name for each in fitted[0] if (name := enlarging_setting(each)) is not None}
     network = plan(*shapes_of(*fitted), asked.network, settings.network, len(training), enlarging)
     logger.info("Network: %s", network.why)
     return Material(columns, network, settings.training, asked.seed), fitted, findings
+
+
+def enlarging_setting(field: Field) -> str | None:
+    """The setting of the longest extent of what a network sees of an input at a time, if there is one."""
+    kind = kinds[field.kind]
+    return kind.patch_setting if isinstance(field.shape, Grid) and field.shape.patch else kind.extent_setting
 
 
 def refuse_to_go_on(should_stop: Callable[[], bool]) -> None:

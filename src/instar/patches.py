@@ -17,7 +17,6 @@ from instar.shapes import (
     Forecast,
     Grid,
     Mapped,
-    Mask,
     Shape,
     Symbols,
     aligned,
@@ -35,8 +34,8 @@ Place = tuple[Any, ...]
 class Patches:
     """What is seen a patch at a time, all of it at the same place.
 
-    grids: the inputs; answers: the targets with something for each cell of them. extent: of all of these; patch: of
-    what is seen of them.
+    grids: the inputs; answers: the targets with something for each cell of them, if they are not those of another grid,
+    which is seen whole. extent: of all of these; patch: of what is seen of them.
     """
 
     grids: tuple[str, ...]
@@ -56,17 +55,21 @@ class Patches:
                 remedy="Have the inputs seen whole",
             )
         mapped = {name: answer for name, answer in answers.items() if isinstance(answer, Mapped)}
-        leader = next((mapped_from(inputs, answer) for answer in mapped.values()), None) or next(iter(large))
-        grids = aligned(inputs, leader) if mapped else large
-        extent, patch = grids[leader].extent, grids[leader].patch
-        others = [shape for name, shape in large.items() if name not in grids or shape.patch != patch]
-        if others or any(each.extent != extent for each in (*grids.values(), *mapped.values())):
+        leader = next((mapped_from(inputs, answer) for answer in mapped.values()), None)
+        grids = {} if leader is None else aligned(inputs, leader)
+        if not large.keys() & grids.keys():
+            grids, mapped = large, {}
+        first = next(iter(large.values()))
+        together = {**large, **grids, **mapped}
+        if any(each.extent != first.extent for each in together.values()) or any(
+            each.patch != first.patch for each in large.values()
+        ):
             raise UsageError(
-                f"Of {', '.join(map(repr, (*large, *mapped)))} patches cannot be seen side by side: not all have "
-                f"{' x '.join(map(str, extent))} cells",
-                remedy="Have them read at one size, or seen whole",
+                "Patches cannot be seen side by side: "
+                + ", ".join(f"{name!r} has {_in_words(each)}" for name, each in together.items()),
+                remedy="Have them read at one size and seen in patches of one size, or seen whole",
             )
-        return cls(tuple(grids), tuple(mapped), extent, patch)
+        return cls(tuple(grids), tuple(mapped), first.extent, first.patch)
 
     def seen(self, answer: Mapped) -> Mapped:
         """What is answered of a patch."""
@@ -94,9 +97,11 @@ class Patches:
         return ..., *(slice(start, start + part) for start, part in zip(starts, self.patch, strict=True))
 
 
-def leading_mask(answers: Mapping[str, Answer]) -> tuple[str, Mask] | None:
-    """The first of the answers that says of what class cells are."""
-    return next(((name, answer) for name, answer in answers.items() if isinstance(answer, Mask)), None)
+def _in_words(each: Grid | Mapped) -> str:
+    cells = f"{' x '.join(map(str, each.extent))} cells"
+    if isinstance(each, Grid) and each.patch:
+        return f"{cells}, in patches of {' x '.join(map(str, each.patch))}"
+    return cells
 
 
 def _starts(size: int, part: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -12,11 +12,15 @@ import torch
 from torch import Tensor
 
 from instar.fields import Arrays, Field, Prepared
-from instar.patches import Patches, leading_mask
-from instar.shapes import Grid, Mapped, Vector, aligned, mapped_from
+from instar.patches import Patches
+from instar.seeds import seed_for
+from instar.shapes import Grid, Mapped, Mask, Vector, aligned, mapped_from
 
 # A block that is gathered at once: large enough that the cost of calls vanishes, small beside everything else.
 BLOCK_BYTES = 32 * 2**20
+# Patches of each row that is looked at again and again: more, and the loss would be less a matter of chance; but
+# looking at all that a row has would take longer than learning from a patch of each.
+WATCHED_PATCHES = 8
 # What a field of another shape than Vector prepares, each under a name of its own.
 PARTS = ("grid", "scale", "tokens", "subwords", "present")
 
@@ -54,14 +58,22 @@ class Batch:
         return len(self.rows)
 
     @classmethod
-    def joined(cls, parts: Sequence[Batch]) -> Batch:
-        """The examples of several batches without weights, one after another."""
-        return cls(
-            {name: torch.cat([each.inputs[name] for each in parts]) for name in parts[0].inputs},
-            {name: torch.cat([each.targets[name] for each in parts]) for name in parts[0].targets},
-            None,
-            torch.cat([each.rows for each in parts]),
-        )
+    def joined(cls, rows: int, parts: Iterable[Batch]) -> Batch:
+        """The examples of several batches without weights, one after another: so many rows, of which none are twice
+        in memory where the parts are made one at a time."""
+        whole: Batch | None = None
+        first = 0
+        for part in parts:
+            if whole is None:
+                whole = part._each(lambda tensor: tensor.new_empty((rows, *tensor.shape[1:])))
+            stop = first + len(part)
+            for mine, theirs in ((whole.inputs, part.inputs), (whole.targets, part.targets)):
+                for name, tensor in theirs.items():
+                    mine[name][first:stop] = tensor
+            whole.rows[first:stop] = part.rows
+            first = stop
+        assert whole is not None and first == rows
+        return whole
 
     def __getitem__(self, part: slice | Tensor) -> Batch:
         """Some of the examples: views for a slice, copies for int64 positions."""
@@ -191,28 +203,50 @@ class Examples:
         shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
         return Patches.among(shapes, {each.name: each.answer for each in self.targets if each.answer is not None})
 
-    def cut(self, batch: Batch, seed: int) -> Batch:
-        """One patch of each example, where one lies that is drawn with that seed; inputs and answers at the same."""
+    def cut(
+        self, rows: np.ndarray, seeds: Sequence[Sequence[int]], take: Callable[[np.ndarray], Batch] | None = None
+    ) -> Batch:
+        """Patches of the rows (int64), of each row one for each of its ``seeds``, with which its place is drawn.
+
+        ``take`` gives rows whole, of which no more are held at a time than a block has.
+        """
+        few, whole = self.block_rows, take or self.take
+        stretches = (slice(start, start + few) for start in range(0, len(rows), few))
+        parts = (self._cut(whole(rows[stretch]), seeds[stretch]) for stretch in stretches)
+        return Batch.joined(sum(map(len, seeds)), parts)
+
+    def _cut(self, batch: Batch, seeds: Sequence[Sequence[int]]) -> Batch:
         patches = self.patches
-        if patches is None:
-            return batch
-        generator = np.random.default_rng(seed)
-        mask = leading_mask({each.name: each.answer for each in self.targets if each.answer is not None})
-        if mask is None:
-            places = [patches.anywhere(generator) for _ in range(len(batch))]
+        assert patches is not None
+        masks = (each for each in self.targets if each.name in patches.answers and isinstance(each.answer, Mask))
+        target = next(masks, None)
+        drawn = [(row, np.random.default_rng(seed)) for row, its in enumerate(seeds) for seed in its]
+        if target is None:
+            places = [patches.anywhere(generator) for _, generator in drawn]
         else:
-            name, answer = mask
-            places = [patches.anywhere(generator, codes, answer.classes) for codes in batch.targets[name].numpy()]
+            codes, classes = batch.targets[target.name].numpy(), len(target.classes or ())
+            places = [patches.anywhere(generator, codes[row], classes) for row, generator in drawn]
+        numbers = [row for row, _ in drawn]
 
-        def cut(tensor: Tensor) -> Tensor:
-            return torch.stack([each[place] for each, place in zip(tensor, places, strict=True)])
+        def cut(tensors: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+            return {
+                name: torch.stack([tensor[row][place] for row, place in zip(numbers, places, strict=True)])
+                if name in names
+                else tensor[numbers]
+                for name, tensor in tensors.items()
+            }
 
-        return replace(
-            batch,
-            inputs=batch.inputs
-            | {name: cut(batch.inputs[name]) for name in (f"grid/{each}" for each in patches.grids)},
-            targets=batch.targets | {name: cut(batch.targets[name]) for name in patches.answers},
-        )
+        grids = [f"grid/{name}" for name in patches.grids]
+        return Batch(cut(batch.inputs, grids), cut(batch.targets, patches.answers), None, batch.rows[numbers])
+
+    def watched(self, rows: np.ndarray, seed: int, most: int) -> Batch:
+        """The rows (int64) as they are looked at again and again: whole, or up to `WATCHED_PATCHES` patches of each, as
+        many as take ``most`` bytes together, and at least one."""
+        if self.patches is None:
+            return Batch.joined(len(rows), self.in_order(rows, self.block_rows))
+        each = min(WATCHED_PATCHES, max(1, most // (self.seen_bytes * len(rows))))
+        seeds = [[seed_for(seed, "watched", place, number) for number in range(each)] for place in range(len(rows))]
+        return self.cut(rows, seeds)
 
     def augment(self, batch: Batch, seed: int) -> Batch:
         """A varied copy of a training batch, its inputs varied by their fields.
@@ -249,13 +283,15 @@ class Examples:
 
     @cached_property
     def led(self) -> dict[Field, Field]:
-        """The targets that are moved as an input is, each with that input."""
+        """The targets that are moved as an input is, each with that input: of aligned ones one that varies."""
+        fields = {field.name: field for field in self.inputs}
         shapes = {field.name: field.shape for field in self.inputs if field.shape is not None}
         led = {}
         for target in self.targets:
             name = mapped_from(shapes, target.answer) if isinstance(target.answer, Mapped) else None
             if name is not None:
-                led[target] = next(field for field in self.inputs if field.name == name)
+                beside = [fields[each] for each in aligned(shapes, name)]
+                led[target] = next((each for each in beside if type(each).augment is not Field.augment), beside[0])
         return led
 
     def _of(self, field: Field, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -268,6 +304,13 @@ class Examples:
     def row_bytes(self) -> int:
         """How many bytes a prepared row takes."""
         return max(1, self.take(np.arange(min(1, len(self.store)))).bytes)
+
+    @cached_property
+    def seen_bytes(self) -> int:
+        """How many bytes of a prepared row a network sees at a time."""
+        if self.patches is None or not len(self.store):
+            return self.row_bytes
+        return self.cut(np.zeros(1, np.int64), [[0]]).bytes
 
     @property
     def block_rows(self) -> int:

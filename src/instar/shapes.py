@@ -293,10 +293,10 @@ _ANSWERS: dict[str, Any] = {each.__name__.lower(): each for each in typing.get_a
 def mapped_from(inputs: Mapping[str, Shape], answer: Mapped) -> str | None:
     """The input of which such an answer is made, cell by cell: the largest grid of as many axes, if there is one.
 
-    The largest by its cells; of equal ones the first.
+    The largest by its cells; of equal ones the first that is seen in patches, or else the first.
     """
     cells = {
-        name: math.prod(shape.extent)
+        name: (math.prod(shape.extent), bool(shape.patch))
         for name, shape in inputs.items()
         if isinstance(shape, Grid) and len(shape.extent) == len(answer.extent)
     }

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instar.answering import answers_for, rows_at_a_time, truths_for
+from instar.answering import answers_for, truths_for
 from instar.answers import type_of
 from instar.batches import Batches
 from instar.columns import Columns, Fitted, shapes_of
 from instar.errors import InterruptionError
 from instar.fields import Field
-from instar.prepared import Examples
+from instar.prepared import BLOCK_BYTES, Examples
 from instar.seeds import seed_for
 from instar.training.settings import TrainingSettings, resolve
 
@@ -101,7 +101,7 @@ def conduct(
     settings = material.settings_for(len(training))
 
     assert settings.batch is not None  # `resolve` leaves nothing open
-    size = rows_at_a_time(network, inputs)  # the batch that suits learning may be a single row
+    size = network.rows_at_a_time()  # the batch that suits learning may be a single row
     learned, began = examples, time.monotonic()
     if network.has_fixed:
         logger.info("Reading %s examples with what the network knows already.", f"{len(training):,}")
@@ -110,7 +110,7 @@ def conduct(
     batches = Batches(learned, training, size=settings.batch, seed=material.seed, augment=True)
     watched = None
     if validation is not None:
-        watched = Batches(learned, validation, size=size, seed=material.seed, shuffle=False)
+        watched = Batches(learned, validation, size=size, seed=material.seed, shuffle=False, watched=True)
     outcome = train(
         network,
         batches,
@@ -133,13 +133,14 @@ def _network_of(material: Material, examples: Examples, training: np.ndarray, st
     from instar.networks.assemble import Network
 
     generator = np.random.default_rng(seed_for(material.seed, "sample"))
-    most = min(len(training), INITIALIZING_ROWS, examples.block_rows)  # a picture is as large as thousands of numbers
+    # A picture is as large as thousands of numbers.
+    most = min(len(training), INITIALIZING_ROWS, max(1, BLOCK_BYTES // examples.seen_bytes))
     sample = np.sort(generator.choice(training, most, replace=False))
     # Modules draw from torch's own generator, which whoever called us may be drawing from too.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed_for(material.seed, f"weights of {stage}"))
         network = Network(*shapes_of(examples.inputs, examples.targets), material.network)
-        batch = examples.cut(examples.take(sample), seed_for(material.seed, "cut sample"))
+        batch = examples.watched(sample, seed_for(material.seed, "patches of the sample"), BLOCK_BYTES)
         network.initialize(batch.inputs, batch.targets)
     return network
 

@@ -104,7 +104,7 @@ def trace(network: Network, inputs: Mapping[str, Shape], answers: Mapping[str, A
     tensors, targets = _inputs(inputs, 2), _targets(answers, 2)
     if network.patches is not None:  # as in a training step
         place = network.patches.everywhere()[0]
-        tensors = windows.at(network.patches, tensors, place)
+        tensors = windows.at(network.patches, tensors, [place])
         targets |= {name: targets[name][place] for name in network.patches.answers}
     given = {
         name: Step(name, None, (), shape=tuple(values.shape[1:]))

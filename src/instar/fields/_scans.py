@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
@@ -92,7 +94,7 @@ def surveyed(sample: Column, side: int | None, spacing: tuple[float, ...], maxim
         )
     measured = isinstance(sample, FileColumn)
     extent, steps = fitting(found, side, spacing, measured=measured)
-    if max(extent) > LARGEST_SIDE or channels * math.prod(extent) > LARGEST_GRID:
+    if max(extent) > LARGEST_SIDE or not _has_room(extent, channels):
         raise ColumnError(
             f"Volumes of {' x '.join(map(str, extent))} voxels are too large",
             remedy="Take a coarser spacing (--set volume_spacing=2), or say a size (--set volume_size=128)",
@@ -102,9 +104,27 @@ def surveyed(sample: Column, side: int | None, spacing: tuple[float, ...], maxim
         "extent": list(extent),
         "spacing": list(steps),
         "measured": measured,
-        "own_side": max(fitting(found, LARGEST_SIDE, (), measured=measured)[0]),
+        "own_side": _own_side(found, measured=measured),
+        "largest_side": _largest_side(found, channels, measured=measured),
         "maximum_voxels": maximum_voxels,
     }
+
+
+def _has_room(extent: Triple, channels: int) -> bool:
+    return channels * math.prod(extent) <= LARGEST_GRID
+
+
+def _own_side(found: list[Layout], *, measured: bool) -> int:
+    """How many voxels the longest side of most scans has."""
+    return max(fitting(found, sys.maxsize, (), measured=measured)[0])
+
+
+def _largest_side(found: list[Layout], channels: int, *, measured: bool) -> int:
+    """The most voxels along their longest side with which such scans can be read, and that say more."""
+    sides = range(1, 1 + min(LARGEST_SIDE, _own_side(found, measured=measured)))
+    return bisect_left(
+        sides, True, key=lambda side: not _has_room(fitting(found, side, (), measured=measured)[0], channels)
+    )
 
 
 def sight_of(plan: Mapping[str, Any]) -> tuple[Triple, Spacing]:

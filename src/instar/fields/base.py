@@ -208,7 +208,8 @@ class Kind(ABC):
     """One kind of content. Kinds have no state; the registry holds one instance of each.
 
     ``reads_files``: whether its content always lies in files, so that cells of such a column name them.
-    ``extent_setting``: the setting of its longest extent, for a kind of grids that are read at any size.
+    ``extent_setting``: the setting of its longest extent, for a kind of grids that are read at any size;
+    ``patch_setting``: that of the longest extent of a patch, where they are seen in patches.
     ``modality``: Hugging Face's word for its content, as in ``image-classification``, if there is one.
     ``unanswered``: whether it is the kind of a target whose right answers nobody knows or learns from; its column only
         says what a person knows for the exam, and is never an input.
@@ -223,6 +224,7 @@ class Kind(ABC):
     reads_files: ClassVar[bool] = False
     modality: ClassVar[str | None] = None
     extent_setting: ClassVar[str | None] = None
+    patch_setting: ClassVar[str | None] = None
     answers_itself: ClassVar[bool] = False
 
     @abstractmethod

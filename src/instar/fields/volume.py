@@ -103,6 +103,7 @@ class Volume(Kind):
     name = "volume"
     meaning = "scans and other volumes, in NIfTI files, folders of DICOM slices or arrays"
     settings = VolumeSettings
+    patch_setting = "volume_patch"
     can_be_target = True
     reads_files = True
 
@@ -220,11 +221,11 @@ def _check(settings: VolumeSettings) -> None:
 
 def _advice(plan: Mapping[str, Any], settings: VolumeSettings) -> str:
     """What helps where scans are read more coarsely than they are, and nobody has said how they are to be read."""
-    seen, own = max(plan["extent"]), plan["own_side"]
-    if settings.volume_size is not None or settings.volume_spacing or seen >= own:
+    seen, largest = max(plan["extent"]), plan["largest_side"]
+    if settings.volume_size is not None or settings.volume_spacing or seen >= largest:
         return ""
-    what = f"is read with {seen} voxels along its longest side, of {own} that most scans have"
-    return f"{what}; where what matters is small, it takes longer and finds more with --set volume_size={own}"
+    what = f"is read with {seen} voxels along its longest side, of {plan['own_side']} that most scans have"
+    return f"{what}; where what matters is small, it takes longer and finds more with --set volume_size={largest}"
 
 
 def _range(voxels: np.ndarray, window: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,13 @@ from instar.networks.planning import plan
 from instar.networks.plans import Plan
 from instar.networks.rebuilding import Rebuilding
 from instar.patches import Patches
-from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, continued_from
+from instar.shapes import Anomaly, Answer, Continuation, Forecast, Grid, Mapped, Shape, Symbols, Tokens, continued_from
+
+# Rows that are answered at a time, enough to keep the processor busy; and numbers, as inputs and features together,
+# that these rows may be at most: what a convolution makes of more no longer fits in the processor's cache.
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 512, 2 * 2**20
+# About so many numbers stand for a symbol inside a network.
+SYMBOL_NUMBERS = 64
 
 
 class Network(nn.Module):
@@ -52,7 +59,7 @@ class Network(nn.Module):
         super().__init__()
         self.plan, self.targets = plan, tuple(answers)
         self.patches = Patches.among(inputs, answers)
-        self.shapes = {name: shape.seen if isinstance(shape, Grid) else shape for name, shape in inputs.items()}
+        self.shapes = {name: self._seen(name, shape) for name, shape in inputs.items()}
         built = build_parts(plan, inputs)
         places, parts = list(built), list(built.values())
         self.parts, self.members = nn.ModuleList(parts), members_of(parts)
@@ -73,7 +80,7 @@ class Network(nn.Module):
             cells = math.prod(self.shapes[plan.mapped].extent)  # type: ignore[union-attr]
             self.maps = Maps(parts, places.index(plan.mapped), cells, self.members)
         self.course = continued_from(inputs)
-        self.heads: nn.ModuleList = nn.ModuleList(self._head(answer) for answer in answers.values())
+        self.heads: nn.ModuleList = nn.ModuleList(self._head(target, answer) for target, answer in answers.items())
         read_by = {target: answers[target] for target, head in self._named_heads() if head.needs == "vector"}
         self.auxiliary = nn.ModuleList(
             Auxiliary(
@@ -96,7 +103,23 @@ class Network(nn.Module):
         """The part whose content is continued, where there is such an answer: then it is the only one."""
         return self.parts[0]  # type: ignore[return-value]
 
-    def _head(self, answer: Answer) -> Head:
+    def rows_at_a_time(self, shapes: Iterable[Shape] | None = None) -> int:
+        """How many rows are given to it together, of inputs of such shapes; nothing said: of what it sees at a time."""
+        numbers = self.features
+        for shape in self.shapes.values() if shapes is None else shapes:
+            if isinstance(shape, Grid):
+                numbers += shape.size
+            elif isinstance(shape, Tokens):
+                numbers += shape.length * SYMBOL_NUMBERS
+        return max(1, min(ROWS_AT_A_TIME, NUMBERS_AT_A_TIME // numbers))
+
+    def _seen(self, name: str, shape: Shape) -> Shape:
+        """What of an input is seen at a time."""
+        if self.patches is not None and name in self.patches.grids and isinstance(shape, Grid):
+            return replace(shape, extent=self.patches.patch, patch=())
+        return shape
+
+    def _head(self, target: str, answer: Answer) -> Head:
         """The head for an answer. Raises UsageError where the plan offers nothing for it."""
         plan = self.plan
         if isinstance(answer, Symbols):
@@ -108,8 +131,7 @@ class Network(nn.Module):
                 return ContinuationHead(self.continued.body.step_width or 0, answer)
         elif isinstance(answer, Mapped):
             if self.maps is not None:
-                seen = answer if self.patches is None else self.patches.seen(answer)
-                return make_map_head(seen, self.maps.width, plan.head)
+                return self._map_head(self.maps.width, target, answer)
         elif isinstance(answer, Anomaly):
             if list(answer.parts) == list(self.shapes):
                 return Rebuilding(self.width, self.shapes, answer, self.plan.rebuilding)
@@ -122,6 +144,11 @@ class Network(nn.Module):
         else:
             return make_head(answer, self.width, self.members, plan.head)
         raise UsageError("The network was planned for other answers than these")
+
+    def _map_head(self, width: int, target: str, answer: Mapped) -> Head:
+        if self.patches is None or target not in self.patches.answers:
+            return make_map_head(answer, width, self.plan.head)
+        return make_map_head(self.patches.seen(answer), width, self.plan.head, in_patches=True)
 
     def _vector(self, inputs: Inputs) -> Tensor:
         """(B, width), or (B, members, width)."""
@@ -163,7 +190,7 @@ class Network(nn.Module):
     def _outputs(self, inputs: Inputs) -> tuple[dict[str, Any], Sequence[Tensor]]:
         """Each target's raw outputs, and while training what each auxiliary classifier is given."""
         if self.patches is not None and windows.exceeded(self.patches, inputs):
-            return windows.joined(self.patches, inputs, self), ()
+            return windows.joined(self.patches, inputs, self, self.rows_at_a_time()), ()
         features = self._features(inputs)
         outputs = {target: head(features[head.needs]) for target, head in self._named_heads()}
         return outputs, features.get("auxiliary", ())
@@ -182,8 +209,9 @@ class Network(nn.Module):
         """The mean of the targets' losses, a scalar; about 1 for the best constant answer.
 
         ``weight`` (B,) counts each row so many times. While training, the losses of auxiliary classifiers are added. In
-        eval mode it is the loss of `answer`, without label smoothing:
-        what early stopping watches.
+        eval mode it is the loss of `answer`, without label smoothing. Early stopping watches that; where the network
+        sees patches, that of patches drawn as those are that it learns from, and it is for these that 1 is the best
+        constant answer's: whole grids, in which rare classes are rarer, have a lower one.
         """
         outputs, auxiliary = self._outputs(inputs)
         losses = [head.loss(outputs[target], targets[target], weight) for target, head in self._named_heads()]
@@ -200,7 +228,7 @@ class Network(nn.Module):
     def embed(self, inputs: Inputs) -> dict[str, Tensor]:
         """The few numbers that stand for each row, (B, width), by target whose head has such."""
         if self.patches is not None and windows.exceeded(self.patches, inputs):
-            return windows.joined(self.patches, inputs, self.embed)
+            return windows.joined(self.patches, inputs, self.embed, self.rows_at_a_time())
         seen = Seen(inputs, self._mean_vector)
         return {target: head.embed(seen) for target, head in self._named_heads() if head.needs == "inputs"}
 

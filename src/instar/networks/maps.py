@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -83,26 +82,46 @@ class MaskHead(MapHead):
 
     A target is (B, *extent) uint8, codes of classes and others where nothing is known; or soft,
     (B, classes, *extent), where examples are mixed.
+
+    In patches, which show rare classes more often than they are, the classes are as frequent as in those that it begins
+    with: that is ``seen``, (classes,) float32, how many cells of each class there are.
     """
 
-    def __init__(self, width: int, answer: Mask, settings: HeadSettings) -> None:
+    seen: Tensor | None
+
+    def __init__(self, width: int, answer: Mask, settings: HeadSettings, *, in_patches: bool = False) -> None:
         super().__init__(width, answer, answer.classes)
         self.classes, self.smoothing = answer.classes, settings.label_smoothing
+        self.balanced, self.counts = settings.class_weights == "balanced", answer.counts
+        self.register_buffer("seen", torch.tensor(answer.counts, dtype=torch.float32) if in_patches else None)
+        self._begin_as_constant()
+
+    @torch.no_grad()
+    def begin(self, grid: Tensor, target: Tensor) -> None:
+        if self.seen is not None:
+            seen = target[target < self.classes].long().bincount(minlength=self.classes).float()
+            # What these few patches lack is as rare as in whole masks, and not as if it had hardly a cell in all.
+            counts = seen.new_tensor(self.counts)
+            self.seen.copy_(torch.where(seen > 0, seen, counts * (seen.sum() / counts.sum().clamp(min=1))))
+            self._begin_as_constant()
+
+    @torch.no_grad()
+    def _begin_as_constant(self) -> None:
+        self.output.bias.copy_(self._constant()[0])  # type: ignore[operator]
+
+    def _constant(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The best constant answer's log probabilities (classes,), the classes' weights and the loss of that answer."""
+        counts = self.output.bias.new_tensor(self.counts) if self.seen is None else self.seen  # type: ignore[operator]
         # A class without cells is as likely as if it had one: never impossible, since it is known to exist.
-        counts = [max(count, 1) for count in answer.counts]
-        self.class_weights = None
-        if settings.class_weights == "balanced":
-            self.class_weights = [sum(counts) / len(counts) / count for count in counts]
-        expected = [
-            count * weight for count, weight in zip(counts, self.class_weights or [1.0] * len(counts), strict=True)
-        ]
-        prior = [share / sum(expected) for share in expected]
-        self.constant_loss = -sum(share * math.log(share) for share in prior) or 1.0
-        with torch.no_grad():
-            self.output.bias.copy_(torch.tensor([math.log(share) for share in prior]))  # type: ignore[operator]
+        counts = counts.clamp(min=1)
+        weights = counts.mean() / counts if self.balanced else None
+        expected = counts if weights is None else counts * weights
+        likely = (expected / expected.sum()).log()
+        loss = -(likely.exp() * likely).sum()
+        return likely, weights, torch.where(loss > 0, loss, 1.0)
 
     def loss(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        class_weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights)
+        _, class_weights, constant_loss = self._constant()
         smoothing = self.smoothing if self.training else 0.0
         if target.is_floating_point():
             known = target.sum(1)
@@ -121,7 +140,7 @@ class MaskHead(MapHead):
         if weight is not None:
             each = weight.view(-1, *(1,) * len(self.extent))
             losses, counted = losses * each, counted * each
-        return losses.sum() / counted.sum().clamp(min=_LEAST).mul(self.constant_loss)
+        return losses.sum() / counted.sum().clamp(min=_LEAST).mul(constant_loss)
 
     def answer(self, outputs: Tensor) -> Tensor:
         return outputs.argmax(1).to(torch.uint8)
@@ -131,6 +150,8 @@ class MaskHead(MapHead):
         return (target[:, None] == codes).float()
 
 
-def make_map_head(answer: Mapped, width: int, settings: HeadSettings) -> Head:
-    """The head for an answer cell by cell."""
-    return PictureHead(width, answer) if isinstance(answer, Picture) else MaskHead(width, answer, settings)
+def make_map_head(answer: Mapped, width: int, settings: HeadSettings, *, in_patches: bool = False) -> Head:
+    """The head for an answer cell by cell, of which one answers a patch at a time or all."""
+    if isinstance(answer, Picture):
+        return PictureHead(width, answer)
+    return MaskHead(width, answer, settings, in_patches=in_patches)

@@ -107,7 +107,8 @@ def plan(
     rows: int | None = None,
     enlarging: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Decide on bodies, settings and heads. ``enlarging``: settings of the longest extent of inputs, by input.
+    """Decide on bodies, settings and heads. ``enlarging``: settings of the longest extent, of inputs or of the patches
+    in which they are seen, by input.
 
     A network that is named becomes every body that it can be; a network for Vector takes a Grid flattened, and where
     one for Grid is named, the row beside it has the default. A setting reaches every body that declares it.
@@ -133,7 +134,8 @@ def plan(
             remedy=f"Use the network {DEFAULT_FOR_MAPS!r}",
         )
     for input_name, shape in bodies(inputs, mapped):
-        check_extent(input_name, shape, chosen[input_name], (enlarging or {}).get(str(input_name)))
+        setting = (enlarging or {}).get(str(input_name))
+        check_extent(input_name, shape, chosen[input_name], setting, whole=inputs.get(str(input_name)))
     if _continues(written):
         _check_continued(inputs, answers, chosen)
     groups = _groups(inputs, chosen, name, written)
@@ -259,22 +261,41 @@ def _named(inputs: Mapping[str, Shape], name: str, mapped: str | None) -> tuple[
     return chosen, f"{name}, as asked: {specification.idea}."
 
 
-def check_extent(input_name: str | None, shape: Shape, network: str, enlarging: str | None = None) -> None:
-    """Raises UsageError where a grid is too small for its network. ``enlarging``: a setting of its longest extent."""
+def check_extent(
+    input_name: str | None,
+    shape: Shape,
+    network: str,
+    enlarging: str | None = None,
+    whole: Shape | None = None,
+) -> None:
+    """Raises UsageError where a grid is too small for its network.
+
+    ``whole``: the input, of which ``shape`` is what is seen at a time. ``enlarging``: a setting of the longest extent
+    of that.
+    """
     specification = networks[network]
-    if not isinstance(shape, Grid) or not specification.takes(shape) or min(shape.extent) >= specification.smallest:
+    least = specification.smallest
+    if not isinstance(shape, Grid) or not specification.takes(shape) or min(shape.extent) >= least:
         return
-    other = repr(_default(input_name, shape)[0])
-    size = " x ".join(map(str, shape.extent))
-    remedy = f"Use another network, such as {other}, or larger ones"
-    if enlarging is not None:
-        # A multiple of 8 along the shortest axis is one that no rounding takes away.
-        shortest = 8 * math.ceil(specification.smallest / 8)
+    in_patches = isinstance(whole, Grid) and bool(whole.patch) and min(whole.extent) >= least
+    what = f"the patches of {input_name!r}" if in_patches else f"those of {input_name!r}"
+    # A multiple of 8 along the shortest axis is one that no rounding takes away.
+    shortest = 8 * math.ceil(least / 8)
+    if in_patches:
+        remedy = "Have larger patches seen" + ("" if enlarging is None else f" with --set {enlarging}={shortest}")
+    elif isinstance(whole, Grid) and whole.patch:
+        shape, remedy = whole, "Use larger ones"
+    elif enlarging is not None:
         longest = 8 * math.ceil(shortest * max(shape.extent) / min(shape.extent) / 8)
-        remedy = f"Have them read larger with --set {enlarging}={longest}, or use another network, such as {other}"
+        remedy = f"Have them read larger with --set {enlarging}={longest}"
+    else:
+        remedy = "Use larger ones"
+    other = _default(input_name, shape)[0]
+    if networks[other].maps or not specification.maps:
+        remedy += f", or use another network, such as {other!r}"
     raise UsageError(
-        f"The network {network!r} takes grids of at least {specification.smallest} cells an axis, and those of "
-        f"{input_name!r} have {size}",
+        f"The network {network!r} takes grids of at least {least} cells an axis, and {what} have "
+        f"{' x '.join(map(str, shape.extent))}",
         remedy=remedy,
     )
 

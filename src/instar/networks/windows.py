@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,35 +21,47 @@ def exceeded(patches: Patches, inputs: Inputs) -> bool:
     return inputs[f"grid/{patches.grids[0]}"].shape[2:] != patches.patch
 
 
-def at(patches: Patches, inputs: Inputs, place: Place) -> dict[str, Tensor]:
-    """The inputs with no more than one patch."""
-    cut = {f"grid/{name}": inputs[f"grid/{name}"][place] for name in patches.grids}
-    return {**inputs, **cut}
+def at(patches: Patches, inputs: Inputs, places: Sequence[Place]) -> dict[str, Tensor]:
+    """The inputs (B, ...), of all rows a patch at the first of the places, then at the next: (places * B, ...)."""
+    cut = {f"grid/{name}" for name in patches.grids}
+    return {
+        name: torch.cat([tensor[place] if name in cut else tensor for place in places])
+        for name, tensor in inputs.items()
+    }
 
 
-def joined(patches: Patches, inputs: Inputs, outputs_of: Callable[[Inputs], dict[str, Any]]) -> dict[str, Tensor]:
+def joined(
+    patches: Patches, inputs: Inputs, outputs_of: Callable[[Inputs], dict[str, Any]], rows_at_a_time: int
+) -> dict[str, Tensor]:
     """The raw outputs for whole grids: each cell's are the weighted mean of what is said of it within each patch.
 
-    All other outputs are the mean over patches. ``outputs_of`` gives those of inputs with one patch, by target.
+    All other outputs are the mean over patches. ``outputs_of`` gives those of inputs with one patch, by target; of
+    these it is given no more than ``rows_at_a_time``, or one of each row.
     """
-    places = patches.everywhere()
+    places, rows = patches.everywhere(), len(inputs[f"grid/{patches.grids[0]}"])
     weight: Tensor | None = None
     joint: dict[str, Tensor] = {}
-    for place in places:
-        for target, outputs in outputs_of(at(patches, inputs, place)).items():
+    for some in _grouped(places, max(1, rows_at_a_time // rows)):
+        for target, outputs in outputs_of(at(patches, inputs, some)).items():
+            each = outputs.unflatten(0, (len(some), rows))
             if target not in patches.answers:
-                joint[target] = joint[target] + outputs if target in joint else outputs
+                joint[target] = joint[target] + each.sum(0) if target in joint else each.sum(0)
                 continue
             if weight is None:
                 weight = _weight(patches.patch, outputs)
             if target not in joint:
-                joint[target] = outputs.new_zeros((*outputs.shape[:2], *patches.extent))
-            joint[target][place] += outputs * weight
+                joint[target] = outputs.new_zeros((*each.shape[1:3], *patches.extent))
+            for place, said in zip(some, each, strict=True):
+                joint[target][place] += said * weight
     if weight is not None:
         total = weight.new_zeros(patches.extent)
         for place in places:
             total[place] += weight
     return {target: each / (total if target in patches.answers else len(places)) for target, each in joint.items()}
+
+
+def _grouped(places: list[Place], size: int) -> list[list[Place]]:
+    return [places[first : first + size] for first in range(0, len(places), size)]
 
 
 def _weight(patch: tuple[int, ...], like: Tensor) -> Tensor:
