@@ -111,12 +111,15 @@ def test_a_mask_of_a_picture_is_answered_beside_a_volume_that_is_seen_in_patches
     assert network.loss(seen, {"mask": torch.zeros(2, 9, 10, dtype=torch.uint8)}).isfinite()
 
 
-def test_patches_too_small_for_the_network_are_named_and_not_the_scans():
+def test_patches_too_small_for_the_network_are_named_and_not_the_scans(tmp_path):
     inputs, answers = {"scan": replace(LARGE, patch=(4, 4, 4))}, {"mask": Mask((1, 1), LARGE.extent)}
     with pytest.raises(UsageError) as caught:
         plan(inputs, answers, enlarging={"scan": "volume_patch"})
     assert "the patches of 'scan' have 4 x 4 x 4" in str(caught.value)
     assert "volume_patch=8" in str(caught.value) and "tabm" not in str(caught.value)
+    scans = {"scan": np.random.default_rng(0).normal(size=(30, 12, 12, 12)), "kind": ["a", "b"] * 15}
+    with pytest.raises(UsageError, match=r"patches of 'scan' have 4 x 4 x 4.*volume_patch=8"):
+        instar.train(scans, "kind", out=tmp_path / "run", kind=["scan=volume"], volume_patch=4, network="lenet")
     with pytest.raises(UsageError, match="those of 'scan' have 20 x 4 x 17") as caught:
         plan({"scan": Grid(1, (20, 4, 17), patch=(8, 4, 8))}, {"mask": Mask((1, 1), (20, 4, 17))})
     assert "network" not in caught.value.remedy
@@ -279,15 +282,17 @@ def test_a_stop_in_the_middle_ends_with_the_same_bits(specks, tmp_path):
         Batches(examples, np.arange(6), size=4, seed=0, augment=augment, shuffle=augment, watched=not augment)
         for augment in (True, False)
     )
-    for each_epoch, rows in ((training, 6), (watched, 6 * WATCHED_PATCHES)):
+    plain = Batches(examples, np.arange(6), size=4, seed=0, shuffle=False)
+    brightest = examples.take(np.arange(6)).inputs["grid/scan"].amax()
+    for each_epoch, rows in ((training, 6), (plain, 6), (watched, 6 * WATCHED_PATCHES)):
         first, again, later = (list(each_epoch.epoch(number)) for number in (0, 0, 1))
         assert sum(map(len, first)) == rows and all(each.inputs["grid/scan"].shape[2:] == (8, 8, 8) for each in first)
         for one, other in zip(first, again, strict=True):
             assert torch.equal(one.inputs["grid/scan"], other.inputs["grid/scan"])
-            bright = one.inputs["grid/scan"][:, 0] > one.inputs["grid/scan"].amax() / 2
+            bright = one.inputs["grid/scan"][:, 0] > brightest / 2
             assert (bright == (one.targets["specks"] == 1)).float().mean() > 0.97
         differs = not torch.equal(first[0].inputs["grid/scan"], later[0].inputs["grid/scan"])
-        assert differs is (each_epoch is training)
+        assert differs is (each_epoch is not watched)
 
 
 def test_patches_that_are_watched_are_fewer_where_there_are_many_and_else_cut_again(specks, tmp_path, monkeypatch):

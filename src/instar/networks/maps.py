@@ -98,8 +98,8 @@ class MaskHead(MapHead):
 
     @torch.no_grad()
     def begin(self, grid: Tensor, target: Tensor) -> None:
-        if self.seen is not None:
-            seen = target[target < self.classes].long().bincount(minlength=self.classes).float()
+        seen = target[target < self.classes].long().bincount(minlength=self.classes).float()
+        if self.seen is not None and seen.any():
             # What these few patches lack is as rare as in whole masks, and not as if it had hardly a cell in all.
             counts = seen.new_tensor(self.counts)
             self.seen.copy_(torch.where(seen > 0, seen, counts * (seen.sum() / counts.sum().clamp(min=1))))
