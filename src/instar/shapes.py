@@ -73,11 +73,13 @@ SCALES = 3
 class Vector:
     """A flat row: ``width`` numbers, and one code per entry of ``cardinalities``.
 
-    A code lies in ``range(cardinality)``; 0 is the place of missing values and 1 that of unseen ones.
+    A code lies in ``range(cardinality)``; 0 is the place of missing values and 1 that of unseen ones. ``whole``:
+    whether all of it says one thing, so that a part gives the rest away, as the sine of a date's month does the cosine.
     """
 
     width: int = 0
     cardinalities: tuple[int, ...] = ()
+    whole: bool = False
 
     def __add__(self, other: Vector) -> Vector:
         return Vector(self.width + other.width, self.cardinalities + other.cardinalities)

@@ -38,7 +38,7 @@ class NumberField(Field):
     ) -> None:
         self.name, self.scaling = name, scaling
         self.center, self.factor, self.flagged, self.quantiles = center, factor, flagged, quantiles
-        self.shape: Vector = Vector(len(center) + len(flagged))
+        self.shape: Vector = Vector(len(center) + len(flagged), whole=len(center) == 1)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch

@@ -46,7 +46,7 @@ class DateField(Field):
     ) -> None:
         self.name, self.parts, self.flagged, self.assumed = name, tuple(parts), flagged, assumed
         self.center, self.scale, self.low, self.high = line
-        self.shape: Vector = Vector(1 + 2 * len(self.parts) + int(flagged))
+        self.shape: Vector = Vector(1 + 2 * len(self.parts) + int(flagged), whole=True)
 
     def prepare(self, arrays: Arrays) -> Prepared:
         import torch

@@ -4,10 +4,10 @@ What rows have in common has to pass a bottleneck (Rumelhart, Hinton & Williams 
 rebuilt badly (Hawkins, He, Williams & Baxter 2002). Noise on what goes in, and none on what has to come out, makes the
 network learn how inputs belong together rather than copy them (Vincent, Larochelle, Bengio & Manzagol 2008).
 
-Of a row of few columns a bottleneck leaves nothing out, and what is far off is copied as well as the rest. So its cells
+Of a row of few columns a bottleneck leaves nothing out, and what is far off is copied as well as the rest. So columns
 are hidden, as many as chance will have it, and told from those that are seen. Averaged over how many are hidden, the
-surprise at a cell is its share of the row's negative log density, whatever the order in which cells are told (Uria,
-Murray & Larochelle 2014): high where a cell is unusual by itself, and where it does not suit the rest. The density of a
+surprise at a column is its share of the row's negative log density, whatever the order in which they are told (Uria,
+Murray & Larochelle 2014): high where one is unusual by itself, and where it does not suit the rest. The density of a
 number is a Gaussian's, whose spread depends on which cells are hidden alone: no row is excused by what it holds.
 """
 
@@ -31,7 +31,7 @@ _LEAST = 0.05
 _UNKNOWN = 1
 # A number is known to within this share of its spread at best (a logarithm), lest mere rounding make a row odd.
 _NARROWEST = math.log(0.1)
-# Cells of a row are hidden in turn in so many groups at most; each by itself would take too long where they are many.
+# Columns are hidden in turn in so many groups at most; each by itself would take too long where they are many.
 _GROUPS = 8
 # A picture grows from about so many cells along a side.
 _FIRST_CELLS = 4
@@ -41,8 +41,8 @@ _FIRST_CELLS = 4
 class RebuildingSettings(Settings):
     noise: float = setting(
         0.1,
-        "share of a training text's symbols that are unknown when it goes in; how much noise grids get, beside their "
-        "spread",
+        "for texts and grids alone, since columns are hidden instead: share of a training text's symbols that are "
+        "unknown when it goes in; how much noise grids get, beside their spread",
         minimum=0,
         maximum=0.9,
         source="Vincent, Larochelle, Bengio & Manzagol 2008",
@@ -89,21 +89,22 @@ class Rebuilding(Head):
         return embedded
 
     def forward(self, features: Seen) -> Tensor:
-        cells, device = 0 if self.row is None else self.row.cells, self.bottleneck.weight.device
+        columns, device = 0 if self.row is None else self.row.columns, self.bottleneck.weight.device
         if self.training:
             noisy = noised(features.inputs, self.noise) if self.noise else features.inputs
             rows = len(next(iter(features.inputs.values())))
-            joined = self._errors(features, noisy, hidden_by_chance(rows, cells, device))
+            joined = self._errors(features, noisy, hidden_by_chance(rows, columns, device))
         else:
-            turns = hidden_in_turn(cells, device)
+            turns = hidden_in_turn(columns, device)
             joined = torch.stack([self._errors(features, features.inputs, weight) for weight in turns]).mean(0)
         placed = torch.empty_like(joined)
         placed[:, self.order] = joined
         return placed
 
     def _errors(self, features: Seen, given: Inputs, weight: Tensor) -> Tensor:
-        """(B, parts), the row's before all others, where what goes in is ``given`` without cells that have a weight."""
+        """(B, parts), the row's before all others; what goes in is ``given`` without columns that have a ``weight``."""
         inputs = features.inputs
+        weight = weight if self.row is None else weight[:, self.row.column_of]
         code = self.bottleneck(features.features(without(given, weight > 0)))
         errors = [] if self.row is None else [self.row(code, inputs, weight)]
         return torch.cat([*errors, *(decoder(code, inputs)[:, None] for decoder in self.others)], 1)
@@ -120,21 +121,37 @@ class Rebuilding(Head):
         return target
 
 
-def hidden_by_chance(rows: int, cells: int, device: torch.device) -> Tensor:
-    """(rows, cells): 0 where a cell is seen, else how much it counts; draws from torch's global generator.
+def columns_of(shapes: list[Vector]) -> list[int]:
+    """Which column each cell is of, numbers before codes: a `Vector.whole` is one, and of others each cell is."""
+    # Half of a whole one would only tell its other half. But the numbers of an array can be told from each other alone:
+    # hidden all at once, how they belong together would never be asked.
+    numbers: list[int] = []
+    codes: list[int] = []
+    count = 0
+    for shape in shapes:
+        cells = shape.width + len(shape.cardinalities)
+        columns = [count] * cells if shape.whole else list(range(count, count + cells))
+        numbers += columns[: shape.width]
+        codes += columns[shape.width :]
+        count += 1 if shape.whole else cells
+    return numbers + codes
 
-    Each number of hidden cells, none and all included, is as likely as any other, and counts as much as any other.
+
+def hidden_by_chance(rows: int, columns: int, device: torch.device) -> Tensor:
+    """(rows, columns): 0 where a column is seen, else how much it counts; draws from torch's global generator.
+
+    Each number of hidden columns, none and all included, is as likely as any other, and counts as much as any other.
     """
-    hidden = torch.rand(rows, cells, device=device) < torch.rand(rows, 1, device=device)
-    return hidden * (cells + 1) / hidden.sum(1, keepdim=True).clamp(min=1)
+    hidden = torch.rand(rows, columns, device=device) < torch.rand(rows, 1, device=device)
+    return hidden * (columns + 1) / hidden.sum(1, keepdim=True).clamp(min=1)
 
 
-def hidden_in_turn(cells: int, device: torch.device) -> list[Tensor]:
-    """(1, cells) each, as `hidden_by_chance`: all cells hidden, then each half, each quarter and so on; means 1."""
+def hidden_in_turn(columns: int, device: torch.device) -> list[Tensor]:
+    """(1, columns) each, as `hidden_by_chance`: all hidden, then each half, each quarter and so on; means 1."""
     counts = [1]
-    while 2 * counts[-1] <= min(cells, _GROUPS):
+    while 2 * counts[-1] <= min(columns, _GROUPS):
         counts.append(2 * counts[-1])
-    places = torch.arange(cells, device=device)
+    places = torch.arange(columns, device=device)
     weight = sum(counts) / len(counts)
     return [((places % count == turn) * weight)[None] for count in counts for turn in range(count)]
 
@@ -175,7 +192,8 @@ class RowDecoder(nn.Module):
         self.cardinalities = [size for shape in shapes for size in shape.cardinalities]
         self.number_of = [place for place, shape in enumerate(shapes) for _ in range(shape.width)]
         self.code_of = [place for place, shape in enumerate(shapes) for _ in shape.cardinalities]
-        self.count, self.cells = len(shapes), self.numbers + len(self.cardinalities)
+        self.column_of = columns_of(shapes)
+        self.count, self.cells, self.columns = len(shapes), len(self.column_of), len(set(self.column_of))
         self.hidden = nn.Sequential(nn.Linear(bottleneck, width), nn.ReLU())
         self.output = nn.Linear(width, self.numbers + sum(self.cardinalities))
         nn.init.zeros_(self.output.weight)  # it begins as the constant answer

@@ -131,7 +131,7 @@ def isolation_forest(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
 )
 def principal_components(inputs: Inputs, answer: Answer, seed: int) -> list[Any]:
     assert isinstance(answer, Anomaly)
-    # Its errors are those of a network only of grids: cells of rows are hidden from the network.
+    # Its errors are those of a network only of grids: columns of rows are hidden from the network.
     explains = not (_cells(inputs).start or inputs.codes.shape[1] or inputs.sequences)
     return [Projection(_cells(inputs), answer.width, explains, seed)]
 
