@@ -13,6 +13,7 @@ number is a Gaussian's, whose spread depends on which cells are hidden alone: no
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ _LEAST = 0.05
 _UNKNOWN = 1
 # A number is known to within this share of its spread at best (a logarithm), lest mere rounding make a row odd.
 _NARROWEST = math.log(0.1)
-# Columns are hidden in turn in so many groups at most; each by itself would take too long where they are many.
-_GROUPS = 8
+# Of so few columns any may be hidden, in 15 turns; so many are enough where there are more.
+_FEW = 4
+# How many groups columns are hidden in, and after how many columns these are moved on by one. Columns 8 apart are in
+# one eighth but in two quarters, those 32 apart in two halves: any two of 64 are told from each other.
+_GROUPS = ((1, 1), (2, 32), (4, 8), (8, 64))
 # A picture grows from about so many cells along a side.
 _FIRST_CELLS = 4
 
@@ -147,13 +151,19 @@ def hidden_by_chance(rows: int, columns: int, device: torch.device) -> Tensor:
 
 
 def hidden_in_turn(columns: int, device: torch.device) -> list[Tensor]:
-    """(1, columns) each, as `hidden_by_chance`: all hidden, then each half, each quarter and so on; means 1."""
-    counts = [1]
-    while 2 * counts[-1] <= min(columns, _GROUPS):
-        counts.append(2 * counts[-1])
+    """(1, columns) each, as `hidden_by_chance`: any of a few, else all, each half, quarter and eighth; means 1."""
+    if columns == 0:
+        return [torch.zeros(1, 0, device=device)]
+    if columns <= _FEW:
+        choices = [choice for choice in itertools.product((0, 1), repeat=columns) if any(choice)]
+        alike = [sum(choice) * math.comb(columns, sum(choice)) for choice in choices]
+        weights = torch.tensor(choices, device=device) * len(choices) / torch.tensor(alike, device=device)[:, None]
+        return list(weights[:, None])
     places = torch.arange(columns, device=device)
-    weight = sum(counts) / len(counts)
-    return [((places % count == turn) * weight)[None] for count in counts for turn in range(count)]
+    turns = [
+        (places + places // moved) % count == turn for count, moved in _GROUPS for turn in range(min(count, columns))
+    ]
+    return [hidden[None] * (len(turns) / len(_GROUPS)) for hidden in turns]
 
 
 def without(inputs: Inputs, hidden: Tensor) -> dict[str, Tensor]:
