@@ -70,6 +70,9 @@ def test_every_network_learns_and_goes_on_with_the_same_bits(name: str, tmp_path
     assert fingerprint(learn(tmp_path / "parts")) == fingerprint(whole)
     assert all(each.grad is None and each.is_contiguous() for each in whole.parameters())
     network, batches = build(name, tmp_path)
-    with torch.no_grad():
-        before, after = (each.eval().loss(batches.inputs, {"y": batches.target}).item() for each in (network, whole))
+    # What normalization remembers of batches lags behind after so few steps: then batches are normalized as they are.
+    lags = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in whole.modules())
+    with torch.no_grad(), torch.random.fork_rng():
+        losses = [each.train(lags).loss(batches.inputs, {"y": batches.target}).item() for each in (network, whole)]
+    before, after = losses
     assert after < before
