@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instar.prepared import BLOCK_BYTES, Batch, Examples
+from instar.prepared import BLOCK_BYTES, Batch, Examples, watched_seed
 from instar.seeds import seed_for
 
 # Prepared rows that take no more than this stay in memory for all epochs: a million rows of sixty numbers.
@@ -91,8 +91,8 @@ class Batches:
         seen_whole = self.examples.patches is None
         if seen_whole or (self.watched and self._prepared is not None):
             return self._take(positions.numpy())
-        if self.watched:  # as `Examples.watched` draws the first patch of each
-            seeds = [seed_for(self.seed, "watched", place, 0) for place in positions.tolist()]
+        if self.watched:
+            seeds = [watched_seed(self.seed, place) for place in positions.tolist()]
         else:
             seeds = [seed_for(self.seed, "cut", epoch, place) for place in positions.tolist()]
         return self.examples.cut(positions.numpy(), [[seed] for seed in seeds], self._take)

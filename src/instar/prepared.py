@@ -245,7 +245,7 @@ class Examples:
         if self.patches is None:
             return Batch.joined(len(rows), self.in_order(rows, self.block_rows))
         each = min(WATCHED_PATCHES, max(1, most // (self.seen_bytes * len(rows))))
-        seeds = [[seed_for(seed, "watched", place, number) for number in range(each)] for place in range(len(rows))]
+        seeds = [[watched_seed(seed, place, number) for number in range(each)] for place in range(len(rows))]
         return self.cut(rows, seeds)
 
     def augment(self, batch: Batch, seed: int) -> Batch:
@@ -315,6 +315,11 @@ class Examples:
     @property
     def block_rows(self) -> int:
         return max(1, BLOCK_BYTES // self.row_bytes)
+
+
+def watched_seed(seed: int, place: int, number: int = 0) -> int:
+    """With which a patch of the row at that place is drawn that is the same in every epoch."""
+    return seed_for(seed, "watched", place, number)
 
 
 def _averaged(grid: Tensor, shape: Grid) -> Tensor:
